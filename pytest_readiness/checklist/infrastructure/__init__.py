@@ -1,0 +1,1 @@
+"""Infrastructure: what the platform stands on."""

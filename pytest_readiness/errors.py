@@ -1,0 +1,94 @@
+"""What can go wrong, one tree: every message says what to change.
+
+PYTEST_DONT_REWRITE
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class ReadinessError(Exception):
+    """Base of all errors of this package."""
+
+
+class ProbeErrorKind(StrEnum):
+    """Why a question has no answer. Each is told apart because each has another remedy."""
+
+    UNREACHABLE = "unreachable"  # name does not resolve, refused, reset, no route
+    TIMEOUT = "timed out"
+    UNTRUSTED = "TLS not trusted"
+    UNAUTHORIZED = "unauthorized"  # 401: who are you
+    FORBIDDEN = "forbidden"  # 403, missing grant: you may not
+    THROTTLED = "throttled"
+    ABSENT = "not there"  # the API, table or object asked for does not exist
+    MALFORMED = "malformed"  # an answer, but not one that can be read
+    UNAVAILABLE = "unavailable"  # 5xx: it answers that it cannot
+    IDENTITY = "another system"  # the identity lock does not match
+    BROKE = "probe broke"  # our own tool failed
+
+
+# After one of these no other question to the same target can do better.
+_WHOLE_TARGET = frozenset(
+    {
+        ProbeErrorKind.UNREACHABLE,
+        ProbeErrorKind.UNTRUSTED,
+        ProbeErrorKind.UNAUTHORIZED,
+        ProbeErrorKind.IDENTITY,
+    }
+)
+
+
+class ProbeError(ReadinessError):
+    """A question that could not be asked, or whose answer cannot be read.
+
+    target: the system and where it was looked for, `kubernetes https://10.0.0.1:6443`.
+    question: what was asked, `list nodes`.
+    cause: what happened, one line without secrets or tracebacks.
+    advice: what a person does next, one line or several (a snippet to apply).
+    stops_target: no other question of this run is put to the target.
+    """
+
+    def __init__(
+        self,
+        kind: ProbeErrorKind,
+        *,
+        target: str,
+        question: str,
+        cause: str,
+        advice: str,
+        stops_target: bool | None = None,
+    ) -> None:
+        self.kind = kind
+        self.target = target
+        self.question = question
+        self.cause = cause
+        self.advice = advice
+        self.stops_target = kind in _WHOLE_TARGET if stops_target is None else stops_target
+        super().__init__(f"{target}: {question}: {kind}: {cause}")
+
+
+class NotChecked(ReadinessError):
+    """There is nothing to ask: the target is unset, the ceiling is too low, no check exists."""
+
+
+class NotJsonSafe(ReadinessError, TypeError):
+    """Evidence that JSON cannot carry exactly."""
+
+
+class NothingExamined(ReadinessError, ValueError):
+    """A check that looked at an empty scope; silence is not a pass."""
+
+
+class SettingsError(ReadinessError):
+    """readiness.ini cannot be used.
+
+    problems: one line each, `readiness.ini:LINE: message`, all that are wrong with the file.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        """Return the problems, one a line."""
+        return "\n".join(self.problems)
