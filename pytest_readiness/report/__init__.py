@@ -1,0 +1,1 @@
+"""Report -> text: a model and one module a format. No pytest here."""

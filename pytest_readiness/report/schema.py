@@ -1,0 +1,57 @@
+"""The JSON Schema of report.json: made from the model, shipped beside it.
+
+`report.schema.json` is this function's output; a test keeps the two equal, and
+`python -m pytest_readiness.report.schema` rewrites the file.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pytest_readiness.report.model import SCHEMA, Report
+
+FILE = Path(__file__).with_name("report.schema.json")
+
+_TIMES = frozenset({"started", "ended", "asked_at"})
+_SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+
+
+def build() -> dict[str, Any]:
+    """Return the schema (JSON Schema 2020-12): nothing beside the model's fields is allowed."""
+    _, components = msgspec.json.schema_components([Report], ref_template="#/$defs/{name}")
+    for definition in components.values():
+        if "properties" in definition:
+            _tighten(definition)
+    report = components.pop("Report")
+    report["properties"]["schema"] = {"const": SCHEMA}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:{SCHEMA.replace('/', ':')}",
+        **report,
+        "title": "Production readiness report",
+        "$defs": dict(sorted(components.items())),
+    }
+
+
+def text() -> str:
+    """Return the bytes of report.schema.json as text."""
+    return json.dumps(build(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _tighten(definition: dict[str, Any]) -> None:
+    definition["additionalProperties"] = False
+    properties = definition["properties"]
+    # The encoder writes every field, also one that has a default.
+    definition["required"] = list(properties)
+    for name in properties:
+        if name in _TIMES:
+            properties[name] = {"type": "string", "format": "date-time"}
+        elif name == "sha256":
+            properties[name] = dict(_SHA256)
+        properties[name].pop("default", None)
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), encoding="utf-8")

@@ -1,0 +1,289 @@
+"""What every rendering shares: words, headings, counts, groups. Pure functions of the report."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pytest_readiness.report.model import Item, Report
+from pytest_readiness.results import Json, Outcome, Severity
+
+SHOWN = 20  # entries of a long list that a rendering shows; report.json has them all
+TEXT = 500  # characters of one observed value that a rendering shows
+
+WORD = {
+    Outcome.PASS: "pass",
+    Outcome.FAIL: "fail",
+    Outcome.ERROR: "error",
+    Outcome.NOTCHECKED: "not checked",
+    Outcome.NOTAPPLICABLE: "n/a",
+}
+
+# The headings of the checklist itself; a section or subsection of a team's own gets its name.
+_HEADING = {
+    "verification": "Pre-Deployment Verification",
+    "testing": "Pre-Deployment Testing",
+    "deployment": "Deployment Day",
+    "rollback": "Rollback Procedure",
+    "review": "Post-Deployment Review",
+    "infrastructure": "Infrastructure Requirements",
+    "application": "Application Readiness",
+    "performance": "Performance Validation",
+    "security": "Security Validation",
+    "operations": "Operational Readiness",
+    "kubernetes": "Kubernetes cluster",
+    "clickhouse": "ClickHouse cluster deployed",
+    "monitoring": "Monitoring infrastructure",
+    "code": "Code changes reviewed and tested",
+    "migrations": "Database migrations verified",
+    "configuration": "Configuration validated",
+    "image": "Docker image built and scanned",
+    "load": "Load testing completed",
+    "stress": "Stress testing completed",
+    "profiling": "Memory and CPU profiling",
+    "owasp": "OWASP Top 10 verification",
+    "api_security": "API security",
+    "secrets": "Secrets and credentials",
+    "logging": "Logging and monitoring",
+    "alerting": "Alerting and on-call",
+    "smoke": "Smoke tests",
+    "integration": "Integration tests",
+    "staging": "Staging environment validation",
+    "team": "Team assembled and ready",
+    "maintenance_window": "Maintenance window announced",
+    "execution": "Deployment execution",
+    "functionality": "Verify functionality",
+    "communication": "User communication",
+    "performance_review": "Performance metrics reviewed",
+    "issues": "Issues documented",
+    "debriefing": "Team debriefing",
+    "signoff": "Sign-Off",
+}
+_SEVERITIES = tuple(Severity)
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section, its count of each outcome, and its items by subsection in their order."""
+
+    name: str
+    heading: str
+    counts: dict[Outcome, int]
+    subsections: tuple[tuple[str, tuple[Item, ...]], ...]
+
+    @property
+    def total(self) -> int:
+        """Number of items."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Items that lack an answer, or fail, for one reason."""
+
+    headline: str
+    advice: str | None
+    items: tuple[Item, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Ids of the items."""
+        return tuple(item.id for item in self.items)
+
+
+def title(report: Report) -> str:
+    """Return the title of a report; one made on the lab says so first."""
+    lab = "LAB: " if report.run.lab is not None else ""
+    return f"{lab}{report.target.system} readiness"
+
+
+def heading(name: str) -> str:
+    """Return the checklist's heading of a phase, section or subsection."""
+    return _HEADING.get(name) or name.replace("_", " ").replace("-", " ").capitalize()
+
+
+def count(items: Iterable[Item]) -> dict[Outcome, int]:
+    """Count each outcome, none left out."""
+    counts = dict.fromkeys(Outcome, 0)
+    for item in items:
+        counts[item.outcome] += 1
+    return counts
+
+
+def sections(report: Report) -> tuple[Section, ...]:
+    """Return the sections in the order in which the report first names them."""
+    return tuple(
+        Section(
+            name,
+            heading(name),
+            count(items),
+            tuple((heading(sub), part) for sub, part in _by(items, "subsection").items()),
+        )
+        for name, items in _by(report.items, "section").items()
+    )
+
+
+def waived(item: Item) -> bool:
+    """Say whether an item fails under a waiver; one that leaves a finding open is not carried."""
+    return item.outcome is Outcome.FAIL and item.waiver is not None
+
+
+def failures(report: Report) -> tuple[Item, ...]:
+    """Return the fails that no waiver covers, blockers first, else in the checklist's order."""
+    failed = (item for item in report.items if item.outcome is Outcome.FAIL and not waived(item))
+    return tuple(sorted(failed, key=lambda item: _SEVERITIES.index(item.severity)))
+
+
+def root_causes(report: Report) -> tuple[Group, ...]:
+    """Return what could not be asked, one group a cause, the one with most items first."""
+    return tuple(
+        sorted(
+            (group for group in _groups(report) if not _only_unchecked(group)),
+            key=lambda group: -len(group.items),
+        )
+    )
+
+
+def unchecked(report: Report) -> tuple[Group, ...]:
+    """Return what was not checked, one group a reason, without what a root cause names."""
+    return tuple(group for group in _groups(report) if _only_unchecked(group))
+
+
+def not_applicable(report: Report) -> tuple[Group, ...]:
+    """Return what does not apply, one group a reason."""
+    items = [item for item in report.items if item.outcome is Outcome.NOTAPPLICABLE]
+    return _grouped((item.reason or "no reason given", item) for item in items)
+
+
+def clean(text: str) -> str:
+    """Make control, format and direction characters visible; keep line ends and tabs.
+
+    A terminal obeys ESC and a browser obeys U+202E: neither may come out of a finding.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign in "\n\t" or unicodedata.category(sign) not in _HIDDEN else _escaped(sign)
+        for sign in text
+    )
+
+
+def flat(text: str) -> str:
+    """Return the text cleaned and on one line."""
+    return clean(" ".join(text.split()))
+
+
+def cut(text: str, limit: int = TEXT) -> str:
+    """Return the text, or its beginning and its length when it is longer than the limit."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}... ({len(text)} characters, all in report.json)"
+
+
+def some(texts: Sequence[str], limit: int = SHOWN) -> list[str]:
+    """Return the first texts, and how many more there are."""
+    shown = list(texts[:limit])
+    return [*shown, f"and {len(texts) - limit} more"] if len(texts) > limit else shown
+
+
+def value_lines(value: Json) -> list[str]:
+    """Return an observed or expected value as lines that people read, long ones cut."""
+    match value:
+        case dict() if value:
+            return some([cut(f"{name}: {value_text(part)}") for name, part in value.items()])
+        case list() if any(isinstance(part, dict | list) for part in value):
+            return some([cut(value_text(part)) for part in value])
+        case list() if value:
+            return [cut(", ".join(some([value_text(part) for part in value])))]
+        case _:
+            return [cut(value_text(value))]
+
+
+def value_text(value: Json) -> str:
+    """Return a value on one line: text bare, containers without their quotes."""
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case None:
+            return "none"
+        case dict():
+            return ", ".join(f"{name}={value_text(part)}" for name, part in value.items()) or "none"
+        case list():
+            return "[" + ", ".join(value_text(part) for part in value) + "]" if value else "none"
+        case _:
+            return str(value)
+
+
+def moment(text: str) -> str:
+    """Return an RFC 3339 time as people read it; what is none stays as it is."""
+    try:
+        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except ValueError:
+        return text
+
+
+def took(seconds: float) -> str:
+    """Return a duration in the unit that suits it."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def lasted(report: Report) -> str | None:
+    """Return how long the run took, or None when its times cannot be read."""
+    try:
+        started = datetime.fromisoformat(report.run.started)
+        return took((datetime.fromisoformat(report.run.ended) - started).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def plural(number: int, noun: str) -> str:
+    """Return `1 item`, `2 items`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _by(items: Sequence[Item], field: str) -> dict[str, tuple[Item, ...]]:
+    names = dict.fromkeys(getattr(item, field) for item in items)
+    return {name: tuple(i for i in items if getattr(i, field) == name) for name in names}
+
+
+def _groups(report: Report) -> tuple[Group, ...]:
+    unanswered = {Outcome.ERROR, Outcome.NOTCHECKED}
+    pairs = [
+        (item.cause or item.reason or "no reason given", item)
+        for item in report.items
+        if item.outcome in unanswered or (item.outcome is Outcome.FAIL and item.cause)
+    ]
+    return _grouped(pairs)
+
+
+def _grouped(pairs: Iterable[tuple[str, Item]]) -> tuple[Group, ...]:
+    found: dict[str, list[Item]] = {}
+    for key, item in pairs:
+        found.setdefault(key, []).append(item)
+    return tuple(_group(key, items) for key, items in found.items())
+
+
+def _group(key: str, items: list[Item]) -> Group:
+    reasons = {item.reason for item in items if item.reason}
+    advice = list(dict.fromkeys(item.advice for item in items if item.advice))
+    # One reason for all says more than the key; several differ in the question alone.
+    headline = reasons.pop() if len(reasons) == 1 else key
+    return Group(headline, "\n".join(advice) or None, tuple(items))
+
+
+def _only_unchecked(group: Group) -> bool:
+    return all(item.outcome is Outcome.NOTCHECKED for item in group.items)
+
+
+def _escaped(sign: str) -> str:
+    code = ord(sign)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"

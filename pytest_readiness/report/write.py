@@ -1,0 +1,82 @@
+"""The files of a report: report.json once, then its renderings, each whole or not at all."""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+from pytest_readiness.report import html, markdown
+from pytest_readiness.report.model import FILES, Report, encode, read
+
+_JSON, _HTML, _MARKDOWN = FILES
+
+
+def write_all(report: Report, directory: Path) -> None:
+    """Write report.json, then render report.html and report.md from its bytes.
+
+    Whatever happens to the renderings, report.json is there. Raises FileExistsError when the
+    directory has a report.json already, which may be signed; OSError when it cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    _write_once(directory / _JSON, encode(report))
+    render_files(directory)
+
+
+def render_files(directory: Path) -> tuple[Path, Path]:
+    """Render report.html and report.md from report.json, the same bytes each time.
+
+    Returns their paths. Raises ReadinessError when report.json cannot be read.
+    """
+    source = directory / _JSON
+    report = read(source)
+    sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+    pages = directory / _HTML, directory / _MARKDOWN
+    for page, render in zip(pages, (html.render, markdown.render), strict=True):
+        write_whole(page, render(report, sha256).encode())
+    return pages
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old one or the whole new one. Raises OSError."""
+    temporary = _temporary(path, data)
+    try:
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_once(path: Path, data: bytes) -> None:
+    if path.exists():
+        raise FileExistsError(f"{path} exists: a report is written once; use another directory")
+    temporary = _temporary(path, data)
+    try:
+        # A hard link fails where the name is taken, which a rename does not.
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        os.rename(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_directory(path.parent)
+
+
+def _temporary(path: Path, data: bytes) -> Path:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
