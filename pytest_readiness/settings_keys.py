@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import Safety
@@ -331,13 +331,23 @@ def _clickhouse_url(text: str, where: Where) -> str:
     if scheme != "chdb":
         schemes = ("clickhouse+https", "clickhouse+http", "chdb")
         return _url(text, schemes, "clickhouse+https://user@host:8443/database")
-    if not rest:
+    name, _, query = rest.partition("?")
+    if not name:
         raise BadValue("names no folder; write it like chdb://PATH")
-    path = absolute(rest, where)
+    path = absolute(name, where)
     # The embedded engine makes a missing folder, and would then answer for an empty database.
     if where.resolve and not path.is_dir():
         raise BadValue(f"{text!r} is no folder ({path})")
-    return f"chdb://{path}"
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = given.keys() - {"config-file", "database"}
+    if unknown:
+        raise BadValue(f"has {_lines(tuple(unknown))}; known are config-file and database")
+    if "config-file" in given:
+        file = absolute(given["config-file"], where)
+        if where.resolve and not file.is_file():
+            raise BadValue(f"{given['config-file']!r} is no file ({file})")
+        given["config-file"] = str(file)
+    return f"chdb://{path}" + (f"?{urlencode(given, safe='/')}" if given else "")
 
 
 def _lines(names: tuple[str, ...]) -> str:

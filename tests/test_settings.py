@@ -147,6 +147,16 @@ class TestReading:
         assert settings.clickhouse is not None
         assert settings.clickhouse.url == f"chdb://{folder / 'data'}"
 
+    def test_passes_when_chdb_has_a_configuration(self, folder: Path) -> None:
+        (folder / "data").mkdir(exist_ok=True)
+        (folder / "c.xml").write_text("<clickhouse/>")
+        url = "chdb://data?config-file=c.xml&database=risk"
+        settings = load(ini(READINESS + f"[clickhouse]\nurl = {url}\ncluster = r\n"))
+        assert settings.clickhouse is not None
+        assert settings.clickhouse.url == (
+            f"chdb://{folder / 'data'}?config-file={folder / 'c.xml'}&database=risk"
+        )
+
     def test_passes_when_nothing_is_resolved(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -190,15 +200,20 @@ class TestReplay:
 
 
 class TestSupplied:
-    def test_passes_when_a_supplied_section_replaces_the_whole_of_the_files(
-        self, folder: Path
-    ) -> None:
+    def test_passes_when_the_file_adds_thresholds_to_what_is_supplied(self, folder: Path) -> None:
         lab = {"kubernetes": {"context": "lab", "namespace": "risk"}}
-        settings = load(ini(READINESS + KUBERNETES + "min_nodes = 9\n"), supplied=lab)
+        settings = load(ini(READINESS + "[kubernetes]\nmin_nodes = 9\n"), supplied=lab)
         assert settings.kubernetes is not None
-        assert (settings.kubernetes.context, settings.kubernetes.min_nodes) == ("lab", 3)
-        assert settings.values["kubernetes"] == lab["kubernetes"]
+        assert (settings.kubernetes.context, settings.kubernetes.min_nodes) == ("lab", 9)
+        assert settings.values["kubernetes"] == {**lab["kubernetes"], "min_nodes": "9"}
         assert settings.clickhouse is None
+
+    def test_fails_and_names_the_key_that_says_where_a_real_target_is(self, folder: Path) -> None:
+        with pytest.raises(SettingsError, match=r"readiness.ini:6: \[kubernetes\] context"):
+            load(
+                ini(READINESS + "[kubernetes]\ncontext = prod\n"),
+                supplied={"kubernetes": {"context": "lab", "namespace": "risk"}},
+            )
 
     def test_fails_and_names_the_key_that_is_supplied_wrong(self, folder: Path) -> None:
         with pytest.raises(SettingsError, match=r"readiness.ini: kubeconfig: 'gone' is no file"):
@@ -338,6 +353,8 @@ class TestUrls:
             ("clickhouse+http://h/d#x", "has a ?query, a #fragment"),
             ("chdb://", "names no folder"),
             ("chdb://gone", "is no folder"),
+            ("chdb://.?config-file=gone.xml", "is no file"),
+            ("chdb://.?user=x", "has user; known are config-file and database"),
         ],
     )
     def test_fails_and_names_what_is_wrong(self, folder: Path, url: str, words: str) -> None:

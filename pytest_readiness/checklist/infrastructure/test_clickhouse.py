@@ -1,0 +1,357 @@
+"""ClickHouse section: the data outlives the loss of a server, a disk that fills, a mistake.
+
+Subjects of findings: `shard/N`, `replica/HOST`, `table/DATABASE.NAME`, `table/DATABASE.NAME@HOST`
+for what one replica alone has wrong, `disk/HOST/NAME`, `backup/NAME`, and `cluster/NAME` where
+there is no good backup at all. HOST is the host_name of system.clusters.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from pytest_readiness.checks import check
+from pytest_readiness.clock import rfc3339
+from pytest_readiness.facts.clickhouse import (
+    Backup,
+    BackupApi,
+    Backups,
+    BackupState,
+    Disk,
+    Disks,
+    Replicas,
+    ReplicatedTable,
+    Replication,
+    Table,
+    Tables,
+)
+from pytest_readiness.results import Evidence, Safety, Severity
+from pytest_readiness.settings import ClickHouse
+
+_DOCS = "https://clickhouse.com/docs"
+# Engines whose rows live elsewhere, or nowhere: replicating them would keep nothing safer. An
+# engine that is not named here, also one of tomorrow, counts as holding data on this disk.
+# fmt: off
+_HOLDS_NOTHING = frozenset(
+    (
+        "View", "MaterializedView", "LiveView", "WindowView", "TimeSeries", "Dictionary",
+        "Distributed", "Merge", "Alias", "Null", "Buffer", "GenerateRandom", "FuzzJSON",
+        "FuzzQuery", "Loop", "Executable", "ExecutablePool", "KeeperMap", "Kafka", "Kafka2",
+        "RabbitMQ", "NATS", "Redis", "FileLog", "S3Queue", "AzureQueue", "ObjectStorageQueue",
+        "MySQL", "MaterializedMySQL", "PostgreSQL", "MaterializedPostgreSQL", "MongoDB", "ODBC",
+        "JDBC", "ExternalDistributed", "S3", "GCS", "COSN", "OSS", "AzureBlobStorage", "HDFS",
+        "Hive", "URL", "ArrowFlight", "YTsaurus", "Iceberg", "IcebergS3", "IcebergAzure",
+        "IcebergHDFS", "DeltaLake", "DeltaLakeS3", "DeltaLakeAzure", "Hudi", "Paimon",
+    )
+)
+# fmt: on
+# Clocks of a server and of the host that asks may differ by this much without being wrong.
+_CLOCK_SKEW = timedelta(minutes=1)
+
+
+@check(
+    id="ch-replicas",
+    severity=Severity.BLOCKER,
+    safety=Safety.S1,
+    remediation="Add the missing replica to remote_servers on every server, start the one that "
+    "does not answer, and look at system.errors of the server whose errors_count is not 0.",
+    reference=f"{_DOCS}/architecture/replication",
+)
+def test_every_shard_has_enough_replicas_that_answer(
+    ch_replicas: Replicas, ch_limits: ClickHouse, evidence: Evidence
+) -> None:
+    """Every shard of the cluster has enough replicas, and each of them answers.
+
+    A shard with fewer replicas than planned loses data, or stops taking writes, with the first
+    machine that breaks; so does one whose replicas exist in a configuration file only.
+    """
+    shards = ch_replicas.shards()
+    evidence.examined(f"replica/{replica.host}" for replica in ch_replicas.replicas)
+    evidence.observed(
+        shards={str(shard): len(replicas) for shard, replicas in shards.items()},
+        answering=[replica.host for replica in ch_replicas.replicas if replica.answers],
+    )
+    evidence.expected(replicas_per_shard=f">= {ch_limits.min_replicas}", errors_count=0)
+
+    for shard, replicas in shards.items():
+        if len(replicas) < ch_limits.min_replicas:
+            evidence.finding(
+                f"shard/{shard}",
+                f"has {_count(len(replicas), 'replica')}, fewer than {ch_limits.min_replicas}",
+            )
+    for replica in ch_replicas.replicas:
+        if replica.answers is False:
+            evidence.finding(f"replica/{replica.host}", "does not answer")
+        elif replica.errors:
+            evidence.finding(
+                f"replica/{replica.host}",
+                f"could not be reached {_count(replica.errors, 'time')} lately (errors_count)",
+            )
+
+    assert not evidence.findings
+
+
+@check(
+    id="ch-replication",
+    severity=Severity.BLOCKER,
+    safety=Safety.S1,
+    remediation="Make the table ReplicatedMergeTree, or name it in replicated_exclude; for a "
+    "replica that is behind or read-only look at Keeper and at system.replication_queue.",
+    reference=f"{_DOCS}/operations/system-tables/replicas",
+)
+def test_every_table_is_replicated_and_its_replicas_agree(
+    ch_tables: Tables, ch_replication: Replication, ch_limits: ClickHouse, evidence: Evidence
+) -> None:
+    """Every table of the database is replicated, and every replica of it follows.
+
+    A table of an ordinary engine exists once: its rows are gone with their disk. A replica that is
+    read-only, or hours behind, takes over with rows missing.
+    """
+    judged = [table for table in ch_tables.tables if _must_be_replicated(table, ch_limits)]
+    states = {(state.host, state.full_name): state for state in ch_replication.tables}
+    by_name: defaultdict[str, list[Table]] = defaultdict(list)
+    for table in judged:
+        by_name[table.full_name].append(table)
+    evidence.examined(f"table/{table.full_name}@{table.host}" for table in judged)
+    evidence.observed(
+        tables=sorted(by_name),
+        holding_no_data=sorted({t.full_name for t in ch_tables.tables if _holds_nothing(t)}),
+        excluded=list(ch_limits.replicated_exclude),
+        longest_queue=max((state.queue for state in states.values()), default=0),
+        longest_delay=max((state.delay for state in states.values()), default=0),
+    )
+    evidence.expected(
+        engine="Replicated*",
+        readonly=False,
+        session_expired=False,
+        active_replicas="all",
+        queue=f"<= {ch_limits.max_replication_queue}",
+        delay=f"<= {ch_limits.max_replication_delay.total_seconds():g} s",
+    )
+
+    for name, tables in by_name.items():
+        _judge_table(name, tables, ch_tables.hosts, evidence)
+        for table in tables:
+            if table.engine.startswith("Replicated"):
+                _judge_state(table, states.get((table.host, name)), ch_limits, evidence)
+
+    assert not evidence.findings
+
+
+@check(
+    id="ch-backup",
+    severity=Severity.BLOCKER,
+    safety=Safety.S1,
+    remediation="Make backups on a schedule (BACKUP ... ON CLUSTER, or clickhouse-backup), repair "
+    "what made the last one fail, and start a new full backup where the chain is broken.",
+    reference=f"{_DOCS}/operations/backup",
+)
+def test_the_newest_backup_is_good_and_young(
+    ch_backups: Backups, ch_backup_api: BackupApi, ch_limits: ClickHouse, evidence: Evidence
+) -> None:
+    """The newest backup is complete, young enough, and none has failed since.
+
+    Replication copies a wrong DELETE within a second. What is left then is the last backup that
+    can be restored: with it goes everything written after it.
+    """
+    known = (*ch_backups.backups, *ch_backup_api.backups)
+    asked_at = max(ch_backups.asked_at, ch_backup_api.asked_at)
+    api = (f"clickhouse-backup {ch_backup_api.url}",) if ch_backup_api.url else ()
+    broken = {id(b): why for b in known if (why := _broken_chain(b, known))}
+    good = [b for b in known if b.state is BackupState.CREATED and id(b) not in broken]
+    dated = [(b.at, b) for b in good if b.at is not None and b.at <= asked_at + _CLOCK_SKEW]
+    newest = max(dated, key=lambda pair: pair[0], default=None)
+    evidence.examined((*ch_backups.sources, *api))
+    evidence.observed(
+        backups=len(known),
+        newest=newest[1].name if newest else None,
+        made_at=rfc3339(newest[0]) if newest else None,
+        running=[b.name for b in known if b.state is BackupState.RUNNING],
+    )
+    evidence.expected(
+        age=f"<= {_span(ch_limits.max_backup_age)}", failed_since=0, judged_at=rfc3339(asked_at)
+    )
+
+    if newest is None:
+        evidence.finding(f"cluster/{ch_limits.cluster}", "has no complete backup")
+    elif asked_at - newest[0] > ch_limits.max_backup_age:
+        evidence.finding(
+            f"backup/{newest[1].name}",
+            f"is the newest good one and {_span(asked_at - newest[0])} old, more than "
+            f"{_span(ch_limits.max_backup_age)}",
+        )
+    for backup in known:
+        problem = _backup_problem(backup, newest[0] if newest else None, asked_at, broken)
+        if problem:
+            evidence.finding(f"backup/{backup.name}", problem)
+
+    assert not evidence.findings
+
+
+@check(
+    id="ch-disk",
+    severity=Severity.BLOCKER,
+    safety=Safety.S1,
+    remediation="Drop or move old partitions, add a disk to the storage policy, or enlarge it.",
+    reference=f"{_DOCS}/operations/system-tables/disks",
+)
+def test_every_disk_of_every_replica_has_room(
+    ch_disks: Disks, ch_limits: ClickHouse, evidence: Evidence
+) -> None:
+    """Every disk of every replica has enough free space.
+
+    A full disk stops inserts and merges on its replica at once, and one replica's full disk is
+    seen by nobody who looks at another. Each volume of a tiered policy counts: moves to a full
+    one fail. Object stores have no size and read-only disks take no writes; they are named and
+    not measured.
+    """
+    measured = [disk for disk in ch_disks.disks if not disk.unbounded and not disk.read_only]
+    evidence.examined(_disk(disk) for disk in (measured or ch_disks.disks))
+    evidence.observed(
+        free={_disk(disk): disk.free for disk in measured},
+        share={_disk(disk): round(disk.free_share, 4) for disk in measured},
+        not_measured=[_disk(disk) for disk in ch_disks.disks if disk not in measured],
+    )
+    evidence.expected(
+        free=f">= {_size(ch_limits.min_free_disk)}", share=f">= {ch_limits.min_free_share:.0%}"
+    )
+
+    for disk in ch_disks.disks:
+        problem = _disk_problem(disk, ch_limits, measured=disk in measured)
+        if problem:
+            evidence.finding(_disk(disk), problem)
+
+    assert not evidence.findings
+
+
+def _holds_nothing(table: Table) -> bool:
+    return table.engine in _HOLDS_NOTHING
+
+
+def _must_be_replicated(table: Table, limits: ClickHouse) -> bool:
+    names = {table.name, table.full_name}
+    return not _holds_nothing(table) and names.isdisjoint(limits.replicated_exclude)
+
+
+def _judge_table(
+    name: str, tables: list[Table], hosts: Mapping[int, Iterable[str]], evidence: Evidence
+) -> None:
+    """Judge what a table is, and where: it must be on each replica of a shard that has it."""
+    # SharedMergeTree of ClickHouse Cloud keeps its parts in a store all replicas read.
+    plain = sorted({t.engine for t in tables if not t.engine.startswith(("Replicated", "Shared"))})
+    if plain:
+        where = ", ".join(t.host for t in tables if t.engine in plain)
+        evidence.finding(f"table/{name}", f"is {', '.join(plain)}, not replicated, on {where}")
+    for shard in sorted({table.shard for table in tables}):
+        present = {table.host for table in tables if table.shard == shard}
+        for host in hosts.get(shard, ()):
+            if host not in present:
+                evidence.finding(
+                    f"table/{name}@{host}", f"is missing here and on {', '.join(sorted(present))}"
+                )
+
+
+def _judge_state(
+    table: Table, state: ReplicatedTable | None, limits: ClickHouse, evidence: Evidence
+) -> None:
+    subject = f"table/{table.full_name}@{table.host}"
+    if state is None:
+        evidence.finding(subject, f"is {table.engine} and not in system.replicas")
+        return
+    because = f": {state.exception}" if state.exception else ""
+    if state.readonly:
+        evidence.finding(subject, f"is read-only{because}")
+    if state.session_expired:
+        evidence.finding(subject, f"has lost its Keeper session{because}")
+    if state.active_replicas < state.total_replicas:
+        evidence.finding(
+            subject, f"sees {state.active_replicas} of {state.total_replicas} replicas active"
+        )
+    if state.queue > limits.max_replication_queue:
+        oldest = f"; the oldest says {state.oldest_failure}" if state.oldest_failure else ""
+        evidence.finding(
+            subject,
+            f"has {state.queue} entries in its queue, more than "
+            f"{limits.max_replication_queue}{oldest}",
+        )
+    if state.delay > limits.max_replication_delay.total_seconds():
+        evidence.finding(
+            subject,
+            f"is {state.delay} s behind, more than "
+            f"{limits.max_replication_delay.total_seconds():g} s",
+        )
+
+
+def _broken_chain(backup: Backup, known: Iterable[Backup]) -> str | None:
+    """Return why a created backup cannot be restored, or None where its chain is whole.
+
+    An increment needs its base, and so on down to a full backup; a base that is unknown, failed or
+    still running breaks the chain. Names are compared without spaces: `Disk('a','b')` is
+    `Disk('a', 'b')`.
+    """
+    if backup.state is not BackupState.CREATED:
+        return None
+    created = {_key(b.name): b for b in known if b.state is BackupState.CREATED}
+    seen = {_key(backup.name)}
+    while backup.base:
+        base = created.get(_key(backup.base))
+        if base is None or _key(base.name) in seen:
+            return f"cannot be restored: its base {backup.base} is not among the complete backups"
+        seen.add(_key(base.name))
+        backup = base
+    return None
+
+
+def _key(name: str) -> str:
+    return "".join(name.split())
+
+
+def _backup_problem(
+    backup: Backup, newest: datetime | None, asked_at: datetime, broken: Mapping[int, str]
+) -> str | None:
+    """Return what is wrong with one backup; what is older than the newest good one is history."""
+    at = backup.at
+    if at is not None and at > asked_at + _CLOCK_SKEW:
+        return f"is dated {_span(at - asked_at)} in the future: a clock is wrong"
+    since = newest is None or at is None or at > newest
+    if backup.state is BackupState.FAILED and since:
+        when = f"at {rfc3339(at)}" if at is not None else "at an unknown time"
+        return f"failed {when}" + (f": {backup.error}" if backup.error else "")
+    if id(backup) in broken and since:
+        return broken[id(backup)]
+    if backup.state is BackupState.CREATED and at is None:
+        return "has no date, so its age is unknown"
+    return None
+
+
+def _disk(disk: Disk) -> str:
+    return f"disk/{disk.host}/{disk.name}"
+
+
+def _disk_problem(disk: Disk, limits: ClickHouse, *, measured: bool) -> str | None:
+    if disk.broken:
+        return "is broken (is_broken)"
+    if not measured:
+        return None
+    if disk.total <= 0:
+        return "has an unknown size (total_space 0)"
+    problems = []
+    if disk.free < limits.min_free_disk:
+        problems.append(f"has {_size(disk.free)} free, less than {_size(limits.min_free_disk)}")
+    if disk.free_share < limits.min_free_share:
+        share, least = f"{disk.free_share:.1%}", f"{limits.min_free_share:.0%}"
+        problems.append(f"{'and' if problems else 'has'} {share} free, less than {least}")
+    return " ".join(problems) or None
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:.4g} GB"
+
+
+def _span(span: timedelta) -> str:
+    minutes = round(span.total_seconds() / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours and rest else f"{hours} h" if hours else f"{rest} min"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

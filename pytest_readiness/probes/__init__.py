@@ -1,0 +1,4 @@
+"""Ask: one module a system, read-only; facts or ProbeError.
+
+PYTEST_DONT_REWRITE
+"""

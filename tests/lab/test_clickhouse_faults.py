@@ -1,0 +1,191 @@
+"""The catalogue of ClickHouse faults: each turns exactly the items it declares."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from pytest_readiness.checklist.infrastructure import test_clickhouse as checks
+from pytest_readiness.errors import NothingExamined, ProbeError
+from pytest_readiness.lab.clickhouse import reference
+from pytest_readiness.lab.clickhouse_process import LabProcess
+from pytest_readiness.lab.clickhouse_world import load_faults
+from pytest_readiness.probes import clickhouse as probes
+from pytest_readiness.results import Evidence, Outcome
+from pytest_readiness.settings import Settings, from_values
+
+ITEMS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
+    "ch-replicas": (checks.test_every_shard_has_enough_replicas_that_answer, ("replicas",)),
+    "ch-replication": (
+        checks.test_every_table_is_replicated_and_its_replicas_agree,
+        ("tables", "replication"),
+    ),
+    "ch-backup": (checks.test_the_newest_backup_is_good_and_young, ("backups", "backup_api")),
+    "ch-disk": (checks.test_every_disk_of_every_replica_has_room, ("disks",)),
+}
+FAULTS = load_faults(reference().parents[2] / "faults" / "clickhouse.yaml")
+HEALTHY = dict.fromkeys(ITEMS, Outcome.PASS)
+
+
+class Judged(NamedTuple):
+    outcomes: dict[str, Outcome]
+    subjects: set[str]
+    errors: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[LabProcess]:
+    with LabProcess(reference()) as process:
+        yield process
+
+
+def settings(url: str, cluster: str, backup_api: str) -> Settings:
+    values = {
+        "readiness": {
+            "system": "st-risk-platform",
+            "environment": "lab",
+            "phase": "verification",
+            "timeout": "2s",
+        },
+        "clickhouse": {"url": url, "cluster": cluster, "backup_api": backup_api},
+    }
+    return from_values(values, origin="test", base=Path())
+
+
+def judge(lab: LabProcess, changes: Sequence[dict[str, Any]]) -> Judged:
+    """Ask every question of the changed world once and judge the four items on the answers."""
+    at = lab.start(changes)
+    chosen = settings(at.url, at.cluster, at.backup_api)
+    judged = Judged({}, set(), {})
+    try:
+        client = probes.connect(chosen, "run-1")
+    except ProbeError as error:
+        judged.outcomes.update(dict.fromkeys(ITEMS, Outcome.ERROR))
+        judged.errors.update(dict.fromkeys(ITEMS, f"{error} {error.advice}"))
+        return judged
+    for item, (check, questions) in ITEMS.items():
+        evidence = Evidence()
+        try:
+            facts = [recorded(getattr(probes, question)(client)) for question in questions]
+            check(*facts, chosen.clickhouse, evidence)
+        except ProbeError as error:
+            judged.outcomes[item] = Outcome.ERROR
+            judged.errors[item] = f"{error} {error.advice}"
+        except NothingExamined as error:
+            judged.outcomes[item] = Outcome.ERROR
+            judged.errors[item] = str(error)
+        except AssertionError:
+            judged.outcomes[item] = Outcome.FAIL
+        else:
+            assert evidence.missing() == []
+            judged.outcomes[item] = Outcome.PASS
+        judged.subjects.update(finding.subject for finding in evidence.findings)
+    client.close()
+    return judged
+
+
+def recorded(fact: Any) -> Any:
+    """Send a fact through JSON, as the store of a run does."""
+    again = msgspec.json.decode(msgspec.json.encode(fact), type=type(fact))
+    assert again == fact
+    return again
+
+
+def test_passes_when_the_world_is_healthy(lab: LabProcess) -> None:
+    judged = judge(lab, [])
+    assert judged == Judged(HEALTHY, set(), {})
+
+
+def test_asks_few_queries_and_all_of_them_read_only(lab: LabProcess) -> None:
+    judge(lab, [])
+    asked = [request for request in lab.requests() if request.query]
+    opening, questions = asked[:3], asked[3:]
+    assert [request.query.split("\n")[0] for request in opening] == [
+        "SELECT version(), timezone()",
+        "SELECT name, value, readonly FROM system.settings LIMIT 10000",
+        "SELECT 1 AS check",
+    ]
+    assert len(questions) == 8  # clusters, one, tables, replicas, queue, disks, log, backups
+    for request in questions:
+        assert request.query.startswith("SELECT ")
+        assert request.parameters["readonly"] == "1"
+        assert request.parameters["max_execution_time"] == "1"
+        assert request.parameters["log_comment"] == "run-1"
+        assert request.headers["X-Readiness-Run"] == "run-1"
+        assert request.headers["User-Agent"].startswith("pytest-readiness/")
+        hides = request.parameters["skip_unavailable_shards"]
+        assert hides == ("1" if "system.one" in request.query else "0")
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_turns_exactly_the_declared_items(lab: LabProcess, name: str) -> None:
+    fault = FAULTS[name]
+    judged = judge(lab, fault.clickhouse)
+    assert judged.outcomes == HEALTHY | fault.turns
+    if fault.subject is not None:
+        assert fault.subject in judged.subjects
+    if Outcome.FAIL not in fault.turns.values():
+        assert judged.subjects == set()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("ch-disk-full", "ch-backup-failed"),
+        ("ch-two-replicas", "ch-replica-flapping"),
+        ("ch-replica-lags", "ch-disks-forbidden"),
+        ("ch-queue-long", "ch-replica-readonly"),
+    ],
+)
+def test_two_faults_turn_what_each_turns(lab: LabProcess, first: str, second: str) -> None:
+    one, other = FAULTS[first], FAULTS[second]
+    judged = judge(lab, [*one.clickhouse, *other.clickhouse])
+    assert judged.outcomes == HEALTHY | one.turns | other.turns
+    assert {one.subject, other.subject} - {None} <= judged.subjects
+
+
+def test_a_dead_replica_is_named_by_each_error(lab: LabProcess) -> None:
+    judged = judge(lab, FAULTS["ch-replica-dead"].clickhouse)
+    for item in ("ch-replication", "ch-backup", "ch-disk"):
+        assert "Connection refused (ch-2.ch.st-risk.svc:9000)" in judged.errors[item]
+
+
+def test_a_missing_grant_is_printed(lab: LabProcess) -> None:
+    judged = judge(lab, FAULTS["ch-disks-forbidden"].clickhouse)
+    assert judged.errors["ch-disk"].endswith(
+        " GRANT SELECT(name, path, type, free_space, total_space) ON system.disks TO reader;"
+    )
+
+
+def test_a_backup_that_runs_neither_counts_nor_fails(lab: LabProcess) -> None:
+    running = (
+        "INSERT INTO lab.{} (place, id, name, status, start_time) VALUES "
+        "(1, 'b9', 'Disk(\\'backups\\', \\'risk-9\\')', 'CREATING_BACKUP', now64(6))"
+    )
+    changes = [{"sql": running.format("backups")}, {"sql": running.format("backup_log")}]
+    assert judge(lab, changes).outcomes == HEALTHY
+
+
+def test_a_log_that_one_replica_lacks_is_read_where_it_is(lab: LabProcess) -> None:
+    lacking = {
+        "query": "clusterAllReplicas('risk', system.backup_log)",
+        "status": 404,
+        "code": 60,
+        "body": "Code: 60. DB::Exception: Received from ch-1:9000. DB::Exception: Table "
+        "system.backup_log does not exist. (UNKNOWN_TABLE) (version 26.5.1.1)",
+    }
+    assert judge(lab, [{"answer": lacking}]).outcomes == HEALTHY
+
+
+def test_each_item_has_five_faults() -> None:
+    for item in ITEMS:
+        assert len([name for name, fault in FAULTS.items() if item in fault.turns]) >= 5
+
+
+def test_every_fault_is_named_and_says_what_it_is() -> None:
+    for name, fault in FAULTS.items():
+        assert name.startswith("ch-")
+        assert fault.says.endswith(".")
+        assert set(fault.turns) <= set(ITEMS)
