@@ -1,0 +1,236 @@
+"""k8s-network-policies: what policies select, what they isolate, and what undoes them."""
+
+import pytest
+from msgspec.structs import replace
+
+from pytest_readiness.checklist.infrastructure import test_kubernetes as checks
+from pytest_readiness.errors import NothingExamined
+from pytest_readiness.facts.kubernetes import (
+    IngressRule,
+    NetworkPolicies,
+    NetworkPolicy,
+    Operator,
+    Peer,
+    PodGroup,
+    Pods,
+    Port,
+    Requirement,
+    Selector,
+    Unreadable,
+)
+from pytest_readiness.results import Evidence
+
+EVERYTHING = Selector(labels={}, expressions=())
+BROKEN = (Unreadable(name="#7", problem="Expected `str`, got `null`"),)
+WEB = PodGroup(
+    owner="replicaset/web-5d9f",
+    labels={"app": "web", "tier": "front"},
+    host_network=False,
+    phase="Running",
+    names=("web-5d9f-a", "web-5d9f-b"),
+)
+JOB = PodGroup(
+    owner=None, labels={"app": "job"}, host_network=False, phase="Running", names=("job",)
+)
+DENY = NetworkPolicy(
+    namespace="shop", name="deny", selector=EVERYTHING, types=("Ingress",), ingress=()
+)
+
+
+def labels(**wanted: str) -> Selector:
+    return Selector(labels=wanted, expressions=())
+
+
+def expression(key: str, operator: Operator, *values: str) -> Selector:
+    return Selector(
+        labels={}, expressions=(Requirement(key=key, operator=operator, values=values),)
+    )
+
+
+def peer(
+    cidr: str | None = None,
+    *excepted: str,
+    namespaces: Selector | None = None,
+    pods: Selector | None = None,
+) -> Peer:
+    return Peer(cidr=cidr, excepted=excepted, namespaces=namespaces, pods=pods)
+
+
+def allow(*peers: Peer, ports: tuple[Port, ...] = ()) -> NetworkPolicy:
+    rule = IngressRule(peers=peers, ports=ports)
+    return replace(DENY, name="allow", ingress=(rule,))
+
+
+def tcp(port: int | str | None = None, end: int | None = None) -> tuple[Port, ...]:
+    return (Port(protocol="TCP", port=port, end_port=end),)
+
+
+def judge(*policies: NetworkPolicy, pods: tuple[PodGroup, ...] = (WEB, JOB)) -> Evidence:
+    evidence = Evidence()
+    checks.test_every_pod_is_isolated_by_a_network_policy(
+        NetworkPolicies(namespace="shop", items=policies, unreadable=()),
+        Pods(namespace="shop", groups=pods, unreadable=()),
+        evidence,
+    )
+    return evidence
+
+
+def findings(*policies: NetworkPolicy, pods: tuple[PodGroup, ...] = (WEB, JOB)) -> dict[str, str]:
+    evidence = Evidence()
+    with pytest.raises(AssertionError):
+        checks.test_every_pod_is_isolated_by_a_network_policy(
+            NetworkPolicies(namespace="shop", items=policies, unreadable=()),
+            Pods(namespace="shop", groups=pods, unreadable=()),
+            evidence,
+        )
+    return {finding.subject: finding.problem for finding in evidence.findings}
+
+
+ALL_PODS = ["pod/web-5d9f-a", "pod/web-5d9f-b", "pod/job"]
+WEB_PODS = ALL_PODS[:2]
+
+
+def test_passes_when_a_deny_all_selects_every_pod() -> None:
+    evidence = judge(DENY)
+    assert evidence.subjects == ["networkpolicy/deny", "replicaset/web-5d9f (2 pods)", "pod/job"]
+    assert evidence.missing() == []
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        EVERYTHING,
+        expression("app", "Exists"),
+        expression("app", "In", "web", "job"),
+        expression("app", "NotIn", "db"),
+        expression("nothing", "NotIn", "web"),
+        expression("nothing", "DoesNotExist"),
+    ],
+)
+def test_passes_when_the_selector_matches_every_pod(selector: Selector) -> None:
+    judge(replace(DENY, selector=selector))
+
+
+@pytest.mark.parametrize("types", [(), ("Ingress",), ("Egress", "Ingress")])
+def test_passes_when_the_policy_is_about_ingress(types: tuple[str, ...]) -> None:
+    judge(replace(DENY, types=types))
+
+
+def test_passes_when_each_workload_has_a_policy_of_its_own() -> None:
+    judge(
+        replace(DENY, name="web", selector=labels(app="web")),
+        replace(DENY, name="job", selector=labels(app="job")),
+    )
+
+
+@pytest.mark.parametrize(
+    "allowing",
+    [
+        allow(peer(pods=labels(app="web"))),
+        allow(peer(pods=EVERYTHING)),
+        allow(peer(namespaces=labels(team="ops"))),
+        allow(peer(namespaces=EVERYTHING, pods=labels(app="web"))),
+        allow(peer("10.0.0.0/8")),
+        allow(peer("0.0.0.0/0", "10.0.0.0/8")),
+        allow(peer("0.0.0.0/1")),
+        allow(ports=tcp(8080)),
+        allow(ports=tcp("http")),
+        allow(peer("0.0.0.0/0"), peer("::/0"), ports=tcp(443)),
+        allow(ports=tcp(1024, 65535)),
+    ],
+)
+def test_passes_when_an_allowing_policy_leaves_something_closed(allowing: NetworkPolicy) -> None:
+    judge(DENY, allowing)
+
+
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        ((), ALL_PODS),
+        ((replace(DENY, types=("Egress",)),), ALL_PODS),
+        ((replace(DENY, namespace="other"),), ALL_PODS),
+        ((replace(DENY, selector=labels(app="gone")),), ALL_PODS),
+        ((replace(DENY, selector=labels(app="web", tier="back")),), ALL_PODS),
+        ((replace(DENY, selector=labels(app="web")),), ["pod/job"]),
+        ((replace(DENY, selector=expression("app", "In", "job")),), WEB_PODS),
+        ((replace(DENY, selector=expression("app", "NotIn", "job")),), ["pod/job"]),
+        ((replace(DENY, selector=expression("tier", "Exists")),), ["pod/job"]),
+        ((replace(DENY, selector=expression("tier", "DoesNotExist")),), WEB_PODS),
+        ((replace(DENY, selector=expression("tier", "In", "front")),), ["pod/job"]),
+    ],
+)
+def test_fails_and_names_the_pods_that_no_policy_selects(
+    policies: tuple[NetworkPolicy, ...], expected: list[str]
+) -> None:
+    found = findings(*policies)
+    assert list(found) == expected
+    assert set(found.values()) == {"is selected by no NetworkPolicy for ingress"}
+
+
+@pytest.mark.parametrize(
+    ("allowing", "says"),
+    [
+        (allow(), "lets everybody in on every port"),
+        (allow(ports=tcp()), "lets everybody in on every TCP port"),
+        (allow(ports=tcp(1, 65535)), "lets everybody in on every TCP port"),
+        (allow(peer("0.0.0.0/0"), peer("::/0")), "every address of 0.0.0.0/0 and ::/0"),
+        (allow(peer("0.0.0.0/0")), "every address of 0.0.0.0/0 in"),
+        (allow(peer("0.0.0.0/1"), peer("128.0.0.0/1")), "every address of 0.0.0.0/0 in"),
+        (allow(peer(namespaces=EVERYTHING)), "every pod of every namespace"),
+        (allow(peer(namespaces=EVERYTHING, pods=EVERYTHING)), "every pod of every namespace"),
+    ],
+)
+def test_fails_and_names_the_policy_that_undoes_the_deny_all(
+    allowing: NetworkPolicy, says: str
+) -> None:
+    found = findings(DENY, allowing)
+    assert list(found) == ["networkpolicy/allow"]
+    assert says in found["networkpolicy/allow"]
+    assert "3 pods (web-5d9f-a, web-5d9f-b, job)" in found["networkpolicy/allow"]
+
+
+def test_fails_and_names_an_allow_all_without_any_deny() -> None:
+    assert list(findings(allow())) == ["networkpolicy/allow"]
+
+
+def test_passes_when_the_allow_all_selects_no_pod_and_says_so() -> None:
+    evidence = judge(DENY, replace(allow(), selector=labels(app="gone")))
+    assert evidence.observations["select_no_pod"] == ["allow"]
+
+
+def test_fails_and_names_the_pods_that_an_allow_all_of_egress_does_not_excuse() -> None:
+    assert list(findings(replace(allow(), types=("Egress",)))) == ALL_PODS
+
+
+def test_fails_and_names_pods_on_the_hosts_network() -> None:
+    found = findings(DENY, pods=(WEB, replace(JOB, host_network=True)))
+    assert found == {"pod/job": "is on the host's network, where no policy holds"}
+
+
+def test_fails_and_names_the_controller_of_many_pods() -> None:
+    many = replace(WEB, names=tuple(f"web-{number:02}" for number in range(40)))
+    found = findings(pods=(many,))
+    assert list(found) == ["replicaset/web-5d9f"]
+    assert "40 of its pods (web-00, web-01, web-02, ...)" in found["replicaset/web-5d9f"]
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_passes_when_only_completed_pods_are_not_selected(phase: str) -> None:
+    judge(replace(DENY, selector=labels(app="web")), pods=(WEB, replace(JOB, phase=phase)))
+
+
+@pytest.mark.parametrize("pods", [(), (replace(JOB, phase="Succeeded"),)])
+def test_is_no_pass_without_running_pods(pods: tuple[PodGroup, ...]) -> None:
+    with pytest.raises(NothingExamined, match="no pod runs in the namespace shop"):
+        judge(DENY, pods=pods)
+
+
+def test_fails_and_names_what_cannot_be_read() -> None:
+    evidence = Evidence()
+    with pytest.raises(AssertionError):
+        checks.test_every_pod_is_isolated_by_a_network_policy(
+            NetworkPolicies(namespace="shop", items=(DENY,), unreadable=BROKEN),
+            Pods(namespace="shop", groups=(WEB,), unreadable=BROKEN),
+            evidence,
+        )
+    assert [f.subject for f in evidence.findings] == ["networkpolicy/#7", "pod/#7"]
