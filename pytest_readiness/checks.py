@@ -74,7 +74,7 @@ def not_applicable(reason: str) -> NoReturn:
 
 def _paragraph(function: Callable[..., None], index: int) -> str:
     paragraphs = [
-        " ".join(block.split()) for block in (function.__doc__ or "").strip().split("\n\n")
+        " ".join(block.split()) for block in re.split(r"\n\s*\n", (function.__doc__ or "").strip())
     ]
     if len(paragraphs) < 2 or not all(paragraphs[:2]):
         raise TypeError(

@@ -131,6 +131,8 @@ class Evidence:
 
     def examined(self, subjects: Iterable[str]) -> None:
         """Name what was looked at. Raises NothingExamined when there is nothing."""
+        if isinstance(subjects, str):
+            raise TypeError(f"examined takes a list of names, not the one text {subjects!r}")
         names = [str(json_safe(subject, "examined")) for subject in subjects]
         if not names:
             raise NothingExamined("nothing was examined: an empty scope is not a pass")
@@ -163,10 +165,12 @@ class Evidence:
 def json_safe(value: object, path: str) -> Json:
     """Return the value as JSON has it, tuples as lists. Raises NotJsonSafe naming the path."""
     match value:
-        case None | bool() | int():
+        case None | bool():
             return value
+        case int() if -(2**63) <= value < 2**63:
+            return int(value)
         case float() if math.isfinite(value):
-            return value
+            return float(value)  # of whatever subclass, which other processes do not know
         case str():
             return _utf8(value, path)
         case Mapping():
@@ -184,13 +188,19 @@ def json_safe(value: object, path: str) -> Json:
 
 def _utf8(text: object, path: str) -> str:
     if not isinstance(text, str):
-        raise NotJsonSafe(f"evidence {path} has a key that is {_name(text)}: give text")
+        raise NotJsonSafe(f"evidence {path} has a key of type {type(text).__name__}: give text")
     try:
         text.encode()
     except UnicodeEncodeError:
         raise NotJsonSafe(f"evidence {path} holds a lone surrogate: decode it first") from None
-    return str(text)
+    return str.__str__(text)  # the value of an Enum, not its name
 
 
 def _name(value: object) -> str:
-    return repr(value) if isinstance(value, float) else f"of type {type(value).__name__}"
+    match value:
+        case float():
+            return f"{value:g}"
+        case int():
+            return "a number past 64 bits"
+        case _:
+            return f"of type {type(value).__name__}"

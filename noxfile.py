@@ -1,0 +1,39 @@
+"""The one list of what is checked; `make test` runs the default sessions in this environment."""
+
+import nox
+
+nox.options.sessions = ["lint", "types", "contracts", "tests"]
+
+
+@nox.session(python=False)
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=False)
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    session.run("mypy")
+
+
+@nox.session(python=False)
+def contracts(session: nox.Session) -> None:
+    """Check who may import whom."""
+    session.run("lint-imports")
+
+
+@nox.session(python=False)
+def tests(session: nox.Session) -> None:
+    """Run the tests with branch coverage, workers and child processes included."""
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-n", "2", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session(python=False)
+def benchmarks(session: nox.Session) -> None:
+    """Measure the numbers of the README and write them into it."""
+    session.run("python", "benchmarks/readme.py")

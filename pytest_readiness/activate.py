@@ -1,0 +1,142 @@
+"""Turning a pytest run into a run of the checklist.
+
+PYTEST_DONT_REWRITE
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+import pytest
+
+from pytest_readiness import catalogue, fixtures
+from pytest_readiness.catalogue import CatalogueItem
+from pytest_readiness.collect import collect_checklist, own_checks
+from pytest_readiness.controller import Controller, prepare
+from pytest_readiness.errors import ReadinessError
+from pytest_readiness.plan import copy_facts, plan_run, read_settings, recorded_own
+from pytest_readiness.run import CONTEXT, Context, Plan, enter
+from pytest_readiness.runner import PROPERTY, Runner, Sent, sent_of
+from pytest_readiness.selection import (
+    Address,
+    matches,
+    parse_address,
+    selected,
+    unknown,
+)
+from pytest_readiness.show import Show
+
+# Attributes that xdist gives the config of a worker: what it is told, what it tells at its end.
+WORKER_INPUT, WORKER_OUTPUT = "workerinput", "workeroutput"
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """What an active run adds to collection.
+
+    items: of the packaged checklist, or none. tell: what is done with the project's own checks,
+    before any option leaves some out.
+    """
+
+    items: tuple[CatalogueItem, ...]
+    expression: str
+    tell: Callable[[list[Sent]], None]
+
+    def take_addresses(self, config: pytest.Config) -> None:
+        """Take the checklist's node ids out of the arguments that pytest looks up as files."""
+        config.args[:] = [arg for arg in config.args if parse_address(arg, config) is None]
+
+    def add_items(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Add the packaged checklist. Raises pytest.UsageError when two checks share an id."""
+        packaged = {item.id for item in catalogue.load()}
+        known: list[Sent] = []
+        asked = [item for item in items if matches(self.expression, item)]
+        for id, own in own_checks(asked).items():
+            functions = {item.obj: item.nodeid for item in own}
+            if id in packaged or len(functions) > 1:
+                where = ", ".join((*functions.values(), *(["the checklist"] * (id in packaged))))
+                raise pytest.UsageError(f"item {id} is declared twice: {where}")
+            known.append(sent_of(own[0], id, None))
+        self.tell(known)
+        if self.items:
+            items[:0] = collect_checklist(session, self.items)
+
+
+def activate(config: pytest.Config) -> Activation:
+    """Make this run, whose command line asks for it, one of the checklist.
+
+    Raises pytest.UsageError for settings that are wrong, before any question is asked.
+    """
+    if sys.flags.optimize and not config.option.collectonly:
+        raise pytest.UsageError("python -O or PYTHONOPTIMIZE: no assert of a check would count")
+    addresses = [found for arg in config.args if (found := parse_address(arg, config))]
+    expression = config.option.markexpr or ""
+    config.pluginmanager.register(fixtures, "readiness-fixtures")
+    try:
+        if config.option.collectonly:
+            phase = read_settings(config).readiness.phase
+        else:
+            context = _enter(config)
+            phase = context.settings.readiness.phase
+            config.pluginmanager.register(Runner(context), "readiness-runner")
+    except ReadinessError as error:
+        raise pytest.UsageError(str(error)) from error
+    problem = unknown(addresses, catalogue.load(), phase)
+    if problem is not None:
+        raise pytest.UsageError(problem)
+    scope = _scope(config, addresses, catalogue.for_phase(phase))
+    tell: Callable[[list[Sent]], None] = partial(_send_to_controller, config)
+    if config.option.collectonly:
+        tell = _tell_nobody
+    elif not _is_worker(config):
+        controller = Controller(
+            context,
+            catalogue.for_phase(phase),
+            selected(scope, expression, ()),
+            recorded_own(config),
+        )
+        config.pluginmanager.register(controller, "readiness-controller")
+        config.pluginmanager.register(Show(controller), "readiness-show")
+        tell = controller.expect
+    return Activation(scope, expression, tell)
+
+
+def _tell_nobody(own: list[Sent]) -> None:
+    pass
+
+
+def _send_to_controller(config: pytest.Config, own: list[Sent]) -> None:
+    output: dict[str, object] = getattr(config, WORKER_OUTPUT)
+    output[PROPERTY] = msgspec.json.encode(own).decode()
+
+
+def _enter(config: pytest.Config) -> Context:
+    if _is_worker(config):
+        sent = getattr(config, WORKER_INPUT)[PROPERTY]
+        context = enter(msgspec.json.decode(sent, type=Plan))
+    else:
+        context = plan_run(config)
+        prepare(context.directory)
+        copy_facts(config, context.directory)
+    config.stash[CONTEXT] = context
+    return context
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, WORKER_INPUT)
+
+
+def _scope(
+    config: pytest.Config, addresses: Sequence[Address], items: Sequence[CatalogueItem]
+) -> tuple[CatalogueItem, ...]:
+    """Return the items that the arguments name; arguments of the project alone name none.
+
+    Files and folders of the project, which may come from addopts, do not narrow the checklist:
+    only node ids do.
+    """
+    if addresses:
+        return tuple(item for item in items if any(found.holds(item) for found in addresses))
+    only_own = bool(config.args) and all("::" in argument for argument in config.args)
+    return () if only_own else tuple(items)

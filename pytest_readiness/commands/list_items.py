@@ -1,0 +1,84 @@
+"""List the items of the checklist, and which of them a check judges.
+
+PYTEST_DONT_REWRITE
+"""
+
+import json
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+from pytest_readiness import catalogue
+from pytest_readiness.catalogue import CatalogueItem
+from pytest_readiness.discovery import DiscoveredCheck, checks
+from pytest_readiness.settings_keys import suggestion
+
+NO_CHECK = "no check yet"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    phases = dict.fromkeys(item.phase for item in catalogue.load())
+    parser.add_argument("--json", action="store_true", help="a JSON array, an object an item")
+    parser.add_argument("--phase", choices=list(phases), help=", ".join(phases), metavar="P")
+    parser.add_argument("--section", type=_section, help="a section or a subsection", metavar="S")
+
+
+def main(args: Namespace) -> int:
+    """Print the list; return 0."""
+    items = [
+        item
+        for item in catalogue.load()
+        if args.phase in (None, item.phase)
+        and args.section in (None, item.section, item.subsection)
+    ]
+    found = checks()
+    if args.json:
+        print(json.dumps([_record(item, found.get(item.id)) for item in items], indent=2))
+    else:
+        print("\n".join(_lines(items, found)))
+    return 0
+
+
+def _section(word: str) -> str:
+    known = [
+        name
+        for section, subsections in catalogue.sections().items()
+        for name in (section, *subsections)
+    ]
+    if word not in known:
+        raise ArgumentTypeError(f"there is none named {word!r}{suggestion(word, known)}")
+    return word
+
+
+def _record(item: CatalogueItem, check: DiscoveredCheck | None) -> dict[str, str | None]:
+    return {
+        "id": item.id,
+        "title": item.title,
+        "section": item.section,
+        "subsection": item.subsection,
+        "phase": item.phase,
+        "severity": item.severity.value,
+        "safety": item.safety.value,
+        "basis": item.basis,
+        "target": item.target or None,
+        "check": f"{check.module}.{check.function.__name__}" if check else None,
+    }
+
+
+def _lines(items: Sequence[CatalogueItem], found: Mapping[str, DiscoveredCheck]) -> Iterator[str]:
+    for group, members in groupby(items, lambda item: (item.section, item.subsection, item.phase)):
+        section, subsection, phase = group
+        yield f"{section} / {subsection} (phase {phase})"
+        yield _row("id", "severity", "safety", "basis", "checked by")
+        for item in members:
+            by = "check" if item.id in found else NO_CHECK
+            yield _row(item.id, item.severity, item.safety, item.basis, by)
+            yield f"      {item.title}"
+        yield ""
+    judged = sum(item.id in found for item in items)
+    yield f"{len(items)} items, {judged} with a check, {len(items) - judged} with {NO_CHECK}"
+
+
+def _row(name: str, severity: str, safety: str, basis: str, by: str) -> str:
+    return f"  {name:<27}{severity:<10}{safety:<8}{basis:<11}{by}"

@@ -1,0 +1,61 @@
+"""Judge a run again from its recorded facts, offline, also with other thresholds.
+
+PYTEST_DONT_REWRITE
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from pytest_readiness.assemble import NOT_SELECTED, OWN_SECTION
+from pytest_readiness.report import model
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("run", metavar="RUN", type=Path, help="run directory")
+    parser.add_argument(
+        "--readiness-ini",
+        metavar="FILE",
+        type=Path,
+        help="thresholds to judge by, instead of those of the run",
+    )
+    parser.add_argument(
+        "--readiness-report", metavar="DIR", type=Path, help="run directory to write (RUN-replay)"
+    )
+
+
+def main(args: Namespace) -> int:
+    """Judge anew and return the exit code of the run. Raises ReadinessError."""
+    recorded = args.run.absolute()
+    report = model.read(recorded / "report.json")
+    written = args.readiness_report or recorded.with_name(f"{recorded.name}-replay")
+    options = [
+        "--readiness-replay",
+        str(recorded),
+        "--readiness-report",
+        str(written.absolute()),
+        "--readiness-safety",
+        report.run.safety.value,
+        "--readiness-phase",
+        report.target.phase,
+    ]
+    if args.readiness_ini:
+        options += ["--readiness-ini", str(args.readiness_ini.absolute())]
+    # In an empty folder: no project's conftest or options have a part in it.
+    with tempfile.TemporaryDirectory(prefix="readiness-replay-") as folder:
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", os.devnull]
+        command += ["--rootdir", folder, *options, *_selection(report)]
+        environment = {key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"}
+        return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
+
+
+def _selection(report: model.Report) -> list[str]:
+    items = [item for item in report.items if item.section != OWN_SECTION]
+    chosen = [item for item in items if item.reason != NOT_SELECTED]
+    if len(chosen) == len(items):
+        return ["-m", "readiness"]
+    return [f"readiness/{item.section}/{item.subsection}::{item.id}" for item in chosen]

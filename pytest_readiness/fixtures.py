@@ -1,0 +1,53 @@
+"""The bridge between facts and checks: one session fixture a question, and the notebook.
+
+PYTEST_DONT_REWRITE
+"""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pytest_readiness.errors import NotChecked
+from pytest_readiness.questions import QUESTIONS, Question
+from pytest_readiness.results import Evidence
+from pytest_readiness.run import Context, context_of
+
+EVIDENCE = pytest.StashKey[Evidence]()
+
+
+@pytest.fixture
+def evidence(request: pytest.FixtureRequest) -> Evidence:
+    """Notebook of one check: what it examined, observed, expected and found wrong."""
+    node: pytest.Item = request.node
+    return node.stash.setdefault(EVIDENCE, Evidence())
+
+
+@pytest.fixture(scope="session")
+def k8s_limits(pytestconfig: pytest.Config) -> Any:
+    """Section [kubernetes] of readiness.ini."""
+    return _active(pytestconfig).asker.limits("kubernetes")
+
+
+@pytest.fixture(scope="session")
+def ch_limits(pytestconfig: pytest.Config) -> Any:
+    """Section [clickhouse] of readiness.ini."""
+    return _active(pytestconfig).asker.limits("clickhouse")
+
+
+def _active(config: pytest.Config) -> Context:
+    context = context_of(config)
+    if context is None:
+        raise NotChecked("questions are asked only by a run of the checklist: pytest -m readiness")
+    return context
+
+
+def _fixture(question: Question) -> object:
+    def ask(pytestconfig: pytest.Config) -> msgspec.Struct:
+        return _active(pytestconfig).answer(question)
+
+    ask.__doc__ = f"Answer to: {question.text}."
+    return pytest.fixture(scope="session", name=question.name)(ask)
+
+
+globals().update({f"_{question.name}": _fixture(question) for question in QUESTIONS})

@@ -1,0 +1,109 @@
+"""From results to verdict: what every item of the phase gave, and what follows. Pure.
+
+The catalogue says what is owed; a result that did not arrive is owed still. Rules: design.md
+section 5.
+
+PYTEST_DONT_REWRITE
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from pytest_readiness.report.model import Completeness, Item, Verdict
+from pytest_readiness.results import Outcome, Severity
+
+READY, READY_WITH_WAIVERS = "READY", "READY WITH WAIVERS"
+NOT_READY, INCOMPLETE, PARTIAL = "NOT READY", "INCOMPLETE", "PARTIAL"
+EXIT_READY, EXIT_NOT_READY, EXIT_NOTHING_SELECTED, EXIT_INCOMPLETE = 0, 1, 5, 6
+NAMED = 8  # ids in one reason; the report names all of them item by item
+
+_UNKNOWN = (Outcome.ERROR, Outcome.NOTCHECKED)
+
+
+def judge(
+    items: Sequence[Item],
+    *,
+    selected: Collection[str],
+    missing: Sequence[str],
+    narrowed: str | None,
+) -> Verdict:
+    """Return the verdict over the items of the phase.
+
+    selected: ids that the marker expression and node ids name. missing: selected ids without a
+    result. narrowed: the option that took items away from the selection, `-k` or `--deselect`;
+    such a run is PARTIAL and never exits 0, since a gate that reads only the exit code must not
+    be opened by leaving items out.
+    """
+    asked = [item for item in items if item.id in selected]
+    closing = [item for item in asked if _closes_gate(item)]
+    unknown = [item for item in asked if item.outcome in _UNKNOWN]
+    waived = [item for item in asked if item.outcome is Outcome.FAIL and item.waiver]
+    partial = narrowed is not None or not asked or len(asked) < len(items)
+    name, code = _name(bool(closing), bool(unknown or missing), bool(waived))
+    if partial:
+        name = PARTIAL
+    if not asked:
+        code = EXIT_NOTHING_SELECTED
+    reasons = [
+        *_reasons(closing, unknown, waived),
+        *_reason("minor fails that do not close the gate", _minors(asked)),
+    ]
+    if missing:
+        reasons.append(f"no result: {', '.join(missing)}")
+    if partial:
+        why = f" ({narrowed} left items out)" if narrowed else ""
+        reasons.append(f"a selection{why}: {len(asked)} of {len(items)} items of the phase")
+    return Verdict(name=name, exit_code=code, reasons=tuple(reasons or ["every item passes"]))
+
+
+def completeness(items: Iterable[Item], reported: Collection[str]) -> Completeness:
+    """Return what is owed against what a run gave a result for."""
+    ids = [item.id for item in items]
+    missing = tuple(id for id in ids if id not in reported)
+    return Completeness(expected=len(ids), reported=len(ids) - len(missing), missing=missing)
+
+
+def _closes_gate(item: Item) -> bool:
+    return (
+        item.outcome is Outcome.FAIL and item.severity is not Severity.MINOR and item.waiver is None
+    )
+
+
+def _minors(items: Iterable[Item]) -> list[Item]:
+    return [
+        item
+        for item in items
+        if item.outcome is Outcome.FAIL and item.severity is Severity.MINOR and not item.waiver
+    ]
+
+
+def _name(closing: bool, unknown: bool, waived: bool) -> tuple[str, int]:
+    if closing:
+        return NOT_READY, EXIT_NOT_READY
+    if unknown:
+        return INCOMPLETE, EXIT_INCOMPLETE
+    return (READY_WITH_WAIVERS if waived else READY), EXIT_READY
+
+
+def _reasons(
+    closing: Sequence[Item], unknown: Sequence[Item], waived: Sequence[Item]
+) -> Iterable[str]:
+    for severity in (Severity.BLOCKER, Severity.MAJOR):
+        yield from _reason(
+            f"{severity.value} fails", [item for item in closing if item.severity is severity]
+        )
+    yield from _reason(
+        "could not be asked", [item for item in unknown if item.outcome is Outcome.ERROR]
+    )
+    unchecked = [item for item in unknown if item.outcome is Outcome.NOTCHECKED]
+    for reason in dict.fromkeys(item.reason for item in unchecked):
+        yield from _reason(
+            f"not checked, {reason}", [item for item in unchecked if item.reason == reason]
+        )
+    yield from _reason("waived", waived)
+
+
+def _reason(what: str, items: Sequence[Item]) -> Iterable[str]:
+    if items:
+        names = [item.id for item in items[:NAMED]]
+        more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
+        yield f"{len(items)} {what}: {', '.join(names)}{more}"
