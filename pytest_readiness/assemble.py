@@ -18,12 +18,14 @@ from pytest_readiness.report import model
 from pytest_readiness.results import ItemResult, Outcome, Safety, Severity
 from pytest_readiness.run import Context, identity
 from pytest_readiness.selection import ROOT
-from pytest_readiness.verdict import completeness, judge
+from pytest_readiness.verdict import broken_off, completeness, failed_beside, judge
 
 if TYPE_CHECKING:
     from pytest_readiness.controller import Controller
 
 OWN_SECTION = "project"
+# Ways that pytest ends in which every item that was asked for had its turn.
+_JUDGED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 NOT_SELECTED = "not selected"
 
 
@@ -39,6 +41,7 @@ def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
         missing=missing,
         narrowed=_narrowed(session.config),
     )
+    verdict = _as_pytest_ended(verdict, controller, session)
     context, settings = controller.context, controller.context.settings
     return model.Report(
         schema=model.SCHEMA,
@@ -61,6 +64,22 @@ def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
         completeness=completeness(items, controller.results),
         verdict=verdict,
     )
+
+
+def _as_pytest_ended(
+    verdict: model.Verdict, controller: "Controller", session: pytest.Session
+) -> model.Verdict:
+    """Return the verdict with what pytest has to say about the end of the run."""
+    status = session.exitstatus
+    if status not in _JUDGED:  # interrupted, internal or usage error: the code is pytest's own
+        return broken_off(verdict, int(status), _why_missing(controller, session))
+    if status == pytest.ExitCode.TESTS_FAILED and verdict.exit_code == pytest.ExitCode.OK:
+        others = [*controller.other_failures, *controller.broken]
+        if others:
+            return failed_beside(verdict, f"not an item, and failed: {', '.join(others)}")
+        if not session.testsfailed:
+            return failed_beside(verdict, "another plugin failed the run")
+    return verdict
 
 
 def _run(

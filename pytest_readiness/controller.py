@@ -26,8 +26,6 @@ from pytest_readiness.runner import PROPERTY, Sent
 from pytest_readiness.selection import ROOT
 from pytest_readiness.store import FOLDER
 
-_FAILED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
-
 
 class Controller:
     """Hooks that gather results and end in a report.
@@ -121,18 +119,10 @@ class Controller:
             path.unlink()  # locks and marks of the run, which has ended
         self.report = assemble(self, session)
         self.failure = write_run(self.report, self.context.directory, session.config)
-        session.exitstatus = self._exit_status(session, self.report.verdict.exit_code)
-        return result
-
-    def _exit_status(self, session: pytest.Session, verdict: int) -> int:
+        session.exitstatus = self.report.verdict.exit_code
         if self.failure is not None:
-            return pytest.ExitCode.INTERNAL_ERROR
-        if session.exitstatus not in _FAILED:
-            return session.exitstatus  # interrupted, internal or usage error: pytest's own
-        others = session.exitstatus == pytest.ExitCode.TESTS_FAILED and (
-            self.other_failures or self.broken or not session.testsfailed
-        )
-        return verdict or (pytest.ExitCode.TESTS_FAILED if others else pytest.ExitCode.OK)
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+        return result
 
     def _without_result(self, report: pytest.TestReport) -> None:
         if report.when not in ("setup", "call", "teardown"):

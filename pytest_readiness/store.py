@@ -9,7 +9,7 @@ PYTEST_DONT_REWRITE
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -118,6 +118,10 @@ class FactStore:
         """Return the record of a question that this process has used."""
         read = self._read.get(name)
         return read[0] if read else None
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Keep these values out of everything that is recorded or shown from now on."""
+        self._redactor.learn(secrets)
 
     def said(self, name: str) -> dict[str, Any]:
         """Return an answer as it is recorded, {} where there is none or it cannot be read."""

@@ -55,6 +55,17 @@ def judge(
     return Verdict(name=name, exit_code=code, reasons=tuple(reasons or ["every item passes"]))
 
 
+def broken_off(verdict: Verdict, exit_code: int, why: str) -> Verdict:
+    """Return the verdict of a run that did not come to its end: never ready."""
+    name = INCOMPLETE if verdict.name in (READY, READY_WITH_WAIVERS) else verdict.name
+    return Verdict(name=name, exit_code=exit_code, reasons=(why, *verdict.reasons))
+
+
+def failed_beside(verdict: Verdict, why: str) -> Verdict:
+    """Return the verdict of a run in which something that is no item failed."""
+    return Verdict(name=verdict.name, exit_code=EXIT_NOT_READY, reasons=(why, *verdict.reasons))
+
+
 def completeness(items: Iterable[Item], reported: Collection[str]) -> Completeness:
     """Return what is owed against what a run gave a result for."""
     ids = [item.id for item in items]
