@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import msgspec
 
-from pytest_readiness.errors import NotChecked, ProbeError
+from pytest_readiness.errors import NotChecked, ProbeError, ProbeErrorKind
 from pytest_readiness.facts import clickhouse, kubernetes
 from pytest_readiness.settings import Settings
 from pytest_readiness.store import Ask, FactStore
@@ -224,7 +224,14 @@ class Asker:
     def _put(self, question: Question) -> msgspec.Struct:
         module = import_module(f"pytest_readiness.probes.{question.target}")
         if question.target not in self._clients:
-            self._clients[question.target] = module.connect(self._settings, self._run_id)
+            try:
+                client = module.connect(self._settings, self._run_id)
+            except ProbeError as error:
+                # The next question would wait for a connection as long, and as much in vain.
+                error.stops_target |= error.kind is ProbeErrorKind.TIMEOUT
+                raise
+            self._store.learn(client.secrets)
+            self._clients[question.target] = client
         answer: msgspec.Struct = getattr(module, question.function)(self._clients[question.target])
         return answer
 

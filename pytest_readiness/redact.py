@@ -149,7 +149,7 @@ class Redactor:
         match value:
             case str():
                 return self.text(value)
-            case list():
+            case list() | tuple():
                 return [self.json(item) for item in value]
             case dict():
                 secret = value.get("kind") == "Secret"
@@ -178,7 +178,7 @@ class Redactor:
             case str():
                 keep = value.startswith(MARK) or _IS_WORD.match(value)
                 return value if keep else self._token(value)
-            case list():
+            case list() | tuple():
                 return [self._all(item) for item in value]
             case dict():
                 return {self.text(key): self._all(item) for key, item in value.items()}
@@ -221,6 +221,8 @@ def _forms(secret: str) -> set[str]:
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
         repr(raw)[2:-1],
+        ascii(secret)[1:-1],
+        secret.encode("unicode_escape").decode(),  # in a node id of pytest
         secret.replace("\\", "\\\\").replace("'", "\\'"),  # in SQL
         html.escape(secret),
         *in_url,

@@ -8,7 +8,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -112,15 +111,13 @@ def identity(context: Context) -> dict[str, str]:
     """Return what the asked systems say of themselves, as recorded: target -> words."""
     said: dict[str, str] = {}
     for question in QUESTIONS:
-        path = context.directory / FOLDER / f"{question.name}.json"
-        if question.target not in said and path.exists():
-            answer: Any = msgspec.json.decode(path.read_bytes()).get("answer")
-            if answer is not None:
-                said[question.target] = " ".join(
-                    f"{key}={value}"
-                    for key, value in answer.items()
-                    if isinstance(value, str) and key != "asked_at"
-                )
+        answer = context.store.said(question.name)
+        if answer and question.target not in said:
+            said[question.target] = " ".join(
+                f"{key}={value}"
+                for key, value in answer.items()
+                if isinstance(value, str) and key != "asked_at"
+            )
     return said
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -55,6 +56,8 @@ FORMS: dict[str, Callable[[], str]] = {
     "JSON in UTF-8": lambda: json.dumps(SECRET, ensure_ascii=False),
     "JSON within JSON": lambda: json.dumps(json.dumps(SECRET)),
     "repr": lambda: repr(SECRET),
+    "repr in ASCII": lambda: ascii(SECRET),
+    "node id": lambda: SECRET.encode("unicode_escape").decode(),
     "repr of bytes": lambda: repr(SECRET.encode()),
     "SQL": lambda: "'" + SECRET.replace("\\", "\\\\").replace("'", "\\'") + "'",
     "HTML": lambda: html.escape(SECRET),
@@ -242,21 +245,21 @@ def test_values_of_the_environment_are_secret_by_the_name() -> None:
 
 
 def test_json_is_redacted_by_name_and_in_every_text(knowing: Redactor) -> None:
-    clean = knowing.json(
-        {
-            "password": "short",
-            "tokens": 3,
-            "api_key": ["one", {"two": "three"}, 4, None],
-            "inject-secret": "true",
-            SECRET: [SECRET, 1.5],
-            "kind": "Secret",
-            "data": {"tls.crt": "MIIB"},
-        }
-    )
+    value: Any = {
+        "password": "short",
+        "tokens": 3,
+        "api_key": ["one", {"two": "three"}, 4, None],
+        "inject-secret": "true",
+        SECRET: [SECRET, 1.5],
+        "pair": (SECRET,),
+        "kind": "Secret",
+        "data": {"tls.crt": "MIIB"},
+    }
+    clean = knowing.json(value)
     shown = json.dumps(clean, ensure_ascii=False)
     for secret in ("short", "one", "three", "MIIB", SECRET[:6]):
         assert f'"{secret}' not in shown
-    assert count(shown) == 6
+    assert count(shown) == 7
     assert '"tokens": 3' in shown
     assert '"inject-secret": "true"' in shown
     assert knowing.json(clean) == clean

@@ -96,9 +96,10 @@ def probe_error(
     found: Refusal, *, target: str, question: str, user: str, secrets: tuple[str, ...]
 ) -> ProbeError:
     """Return the ProbeError of a refusal. secrets: texts that must not stand in the cause."""
-    cause = one_line(found.text)
-    for secret in secrets:
-        cause = cause.replace(secret, "«secret»")
+    text = found.text
+    for secret in secrets:  # before the text is cut, perhaps in the middle of one
+        text = text.replace(secret, "«secret»")
+    cause = one_line(text)
     # Code 210 and its kin are about another replica: the connected server answers, and the next
     # question may well be answered too.
     stops = False if found.code is not None and found.kind is Kind.UNREACHABLE else None

@@ -95,6 +95,12 @@ class Client:
         }
         return {**self._headers, **credential}
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return the credentials of this moment, without `Bearer`: no output may hold them."""
+        credential = (value for name, value in self.headers().items() if name not in self._headers)
+        return tuple(value.split()[-1] for value in credential)
+
     def open(self, url: str, headers: Mapping[str, str], seconds: float) -> Any:
         """Send one GET and return urllib3's response, its body unread."""
         from urllib3 import Retry, Timeout
