@@ -52,13 +52,14 @@ class Activation:
         """Add the packaged checklist. Raises pytest.UsageError when two checks share an id."""
         packaged = {item.id for item in catalogue.load()}
         known: list[Sent] = []
-        asked = [item for item in items if matches(self.expression, item)]
-        for id, own in own_checks(asked).items():
+        for id, own in own_checks(items).items():
             functions = {item.obj: item.nodeid for item in own}
             if id in packaged or len(functions) > 1:
                 where = ", ".join((*functions.values(), *(["the checklist"] * (id in packaged))))
                 raise pytest.UsageError(f"item {id} is declared twice: {where}")
-            known.append(sent_of(own[0], id, None))
+            known += [
+                sent_of(item, id, None, selected=matches(self.expression, item)) for item in own
+            ]
         self.tell(known)
         if self.items:
             items[:0] = collect_checklist(session, self.items)

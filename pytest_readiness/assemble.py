@@ -17,6 +17,7 @@ from pytest_readiness.redact import count
 from pytest_readiness.report import model
 from pytest_readiness.results import ItemResult, Outcome, Safety, Severity
 from pytest_readiness.run import Context, identity
+from pytest_readiness.runner import Sent
 from pytest_readiness.selection import ROOT
 from pytest_readiness.verdict import broken_off, completeness, failed_beside, judge
 
@@ -33,8 +34,12 @@ def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
     """Return the report of a run that has ended, however it ended."""
     why = _why_missing(controller, session)
     items = tuple([*_packaged(controller, why), *_own(controller, why)])
-    chosen = (*controller.selected, *sorted(controller.own))
-    missing = [id for id in chosen if id not in controller.results]
+    chosen = (*controller.selected, *sorted(controller.own_selected))
+    reported = {id for id in controller.results if not controller.lacking(id)}
+    missing = [id for id in chosen if id not in reported]
+    if not controller.told:
+        # Whether these are checks, only the dead could say.
+        missing += [nodeid for nodeid in controller.lost if not nodeid.startswith(f"{ROOT}/")]
     verdict = judge(
         items,
         selected=set(chosen),
@@ -61,7 +66,7 @@ def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
         items=items,
         waivers=(),
         declarations=(),
-        completeness=completeness(items, controller.results),
+        completeness=completeness(items, reported),
         verdict=verdict,
     )
 
@@ -77,7 +82,8 @@ def _as_pytest_ended(
         others = [*controller.other_failures, *controller.broken]
         if others:
             return failed_beside(verdict, f"not an item, and failed: {', '.join(others)}")
-        if not session.testsfailed:
+        # Failures that are not counted, or counted and reported by nobody: pytest-cov does so.
+        if not session.testsfailed or session.testsfailed > controller.item_failures:
             return failed_beside(verdict, "another plugin failed the run")
     return verdict
 
@@ -86,7 +92,10 @@ def _run(
     context: Context, config: pytest.Config, items: Iterable[model.Item], *, partial: bool
 ) -> model.Run:
     clean = context.redactor.text
-    facts = (path.read_text(encoding="utf-8") for path in context.directory.glob("facts/*.json"))
+    facts = (
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in context.directory.glob("facts/*.json")
+    )
     shown = msgspec.json.encode(tuple(items)).decode()
     return model.Run(
         id=context.plan.id,
@@ -150,13 +159,21 @@ def _own(controller: "Controller", why: str) -> Iterable[model.Item]:
             basis="P",
             target="",
         )
-        result = controller.results.get(id) or ItemResult(
-            id=id,
-            outcome=Outcome.NOTCHECKED,
-            reason=_own_reason(controller, why),
-            nodeid="",
-        )
-        yield _item(item, result, declared)
+        yield _item(item, _own_result(controller, sent, why), declared)
+
+
+def _own_result(controller: "Controller", sent: Sent, why: str) -> ItemResult:
+    known, lacking = controller.results.get(sent.id), controller.lacking(sent.id)
+    if known is not None and not lacking:
+        return known
+    reason = NOT_SELECTED
+    if sent.id in controller.own_selected:
+        lost = {controller.lost[nodeid] for nodeid in lacking if nodeid in controller.lost}
+        reason = "; ".join(sorted(lost)) or f"not run: {why}"
+        if known is not None:
+            reason = f"{reason}: {', '.join(lacking)}"
+    unknown = ItemResult(id=sent.id, outcome=Outcome.NOTCHECKED, reason=reason, nodeid=sent.nodeid)
+    return known.worst(unknown) if known is not None else unknown
 
 
 def _item(item: CatalogueItem, result: ItemResult, declared: Mapping[str, str]) -> model.Item:
@@ -181,11 +198,6 @@ def _item(item: CatalogueItem, result: ItemResult, declared: Mapping[str, str]) 
         nodeid=result.nodeid,
         duration=result.duration,
     )
-
-
-def _own_reason(controller: "Controller", why: str) -> str:
-    # A lost worker is known by the node id that it was running, a check of the project by its id.
-    return "; ".join(sorted(set(controller.lost.values()))) or f"not run: {why}"
 
 
 def _missing_reason(controller: "Controller", nodeid: str, why: str) -> str:

@@ -47,7 +47,12 @@ class Controller:
         self.results = {sent.id: sent.result for sent in own if sent.result}
         self.declared: dict[str, dict[str, str]] = {}  # id -> what its check says of itself
         self.own = {sent.id: sent for sent in own}
+        self.own_selected = set(self.own)
+        # own id -> node id of each of its cases -> whether it gave a result
+        self.cases: dict[str, dict[str, bool]] = {}
+        self.told = False  # whether the project's own checks are known, also those not run
         self.lost: dict[str, str] = {}  # node id -> why its worker gave no result
+        self.item_failures = 0  # of the failures that pytest counts, those of items
         self.other_failures: list[str] = []  # node ids of failures that no item stands for
         self.broken: list[str] = []  # modules that could not be collected
         self.report: model.Report | None = None
@@ -83,8 +88,16 @@ class Controller:
 
     def expect(self, own: Sequence[Sent]) -> None:
         """Know the project's own checks by name, whether or not a result follows."""
+        self.told = True
         for sent in own:
             self.own.setdefault(sent.id, sent)
+            self.cases.setdefault(sent.id, {}).setdefault(sent.nodeid, False)
+            if sent.selected:
+                self.own_selected.add(sent.id)
+
+    def lacking(self, id: str) -> list[str]:
+        """Return the node ids of the cases of an own check that gave no result."""
+        return [nodeid for nodeid, done in self.cases.get(id, {}).items() if not done]
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -103,6 +116,11 @@ class Controller:
             self.declared[sent.id] = sent.declared
         if sent.own:
             self.own[sent.id] = sent
+            self.own_selected.add(sent.id)
+            cases = self.cases.setdefault(sent.id, {})
+            cases[sent.nodeid] = cases.get(sent.nodeid, False) or sent.result is not None
+        if report.failed:
+            self.item_failures += 1
         if sent.result is not None:
             known = self.results.get(sent.id)
             self.results[sent.id] = known.worst(sent.result) if known else sent.result
@@ -129,7 +147,9 @@ class Controller:
             # What xdist makes up for the test that a dead worker was running.
             worker = getattr(getattr(report, "node", None), "gateway", None)
             self.lost[report.nodeid] = f"worker {getattr(worker, 'id', '?')} was lost"
-        if report.failed and not report.nodeid.startswith(f"{ROOT}/"):
+        if report.failed and report.nodeid.startswith(f"{ROOT}/"):
+            self.item_failures += 1
+        elif report.failed:
             self.other_failures.append(report.nodeid)
 
     def _log(self, record: dict[str, Any]) -> None:

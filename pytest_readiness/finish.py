@@ -8,12 +8,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from _pytest.junitxml import mangle_test_address
 
 from pytest_readiness.assemble import NOT_SELECTED
 from pytest_readiness.report import model
 from pytest_readiness.report.write import write_all
 from pytest_readiness.runner import PROPERTY
-from pytest_readiness.selection import ROOT
 
 
 def write_run(report: model.Report, directory: Path, config: pytest.Config) -> str | None:
@@ -52,21 +52,29 @@ def adapt_junit(report: model.Report, config: pytest.Config) -> None:
 
     path = Path(name).expanduser()
     tree = ElementTree.parse(path)
-    ids = {item.id for item in report.items}
+    prefix = config.getoption("junitprefix", None)
+    addresses = {_address(item.nodeid, prefix) for item in report.items}
     for suite in tree.iter("testsuite"):
         for found in suite.findall("testcase"):
-            if _is_item(found, ids):
+            if _is_item(found, addresses):
                 suite.remove(found)
         suite.extend(case(item) for item in report.items if item.reason != NOT_SELECTED)
         _count(suite)
     tree.write(path, encoding="utf-8", xml_declaration=True)
 
 
-def _is_item(case: ElementTree.Element, ids: set[str]) -> bool:
+def _is_item(case: ElementTree.Element, addresses: set[str]) -> bool:
     if any(found.get("name") == PROPERTY for found in case.iter("property")):
         return True
     # The case that stands for the test of a dead worker has no properties.
-    return case.get("name") in ids and f"{ROOT}." in case.get("classname", "")
+    name = f"{case.get('classname', '')}.{case.get('name', '').partition('[')[0]}"
+    return name in addresses
+
+
+def _address(nodeid: str, prefix: str | None) -> str:
+    # As pytest names a case, but for parameters: all cases of a check are one item.
+    names = mangle_test_address(nodeid.partition("[")[0])
+    return ".".join((prefix, *names) if prefix else names)
 
 
 def _count(suite: ElementTree.Element) -> None:

@@ -24,15 +24,15 @@ def evidence(request: pytest.FixtureRequest) -> Evidence:
 
 
 @pytest.fixture(scope="session")
-def k8s_limits(pytestconfig: pytest.Config) -> Any:
+def k8s_limits(request: pytest.FixtureRequest) -> Any:
     """Section [kubernetes] of readiness.ini."""
-    return _active(pytestconfig).asker.limits("kubernetes")
+    return _active(request.config).asker.limits("kubernetes")
 
 
 @pytest.fixture(scope="session")
-def ch_limits(pytestconfig: pytest.Config) -> Any:
+def ch_limits(request: pytest.FixtureRequest) -> Any:
     """Section [clickhouse] of readiness.ini."""
-    return _active(pytestconfig).asker.limits("clickhouse")
+    return _active(request.config).asker.limits("clickhouse")
 
 
 def _active(config: pytest.Config) -> Context:
@@ -43,8 +43,8 @@ def _active(config: pytest.Config) -> Context:
 
 
 def _fixture(question: Question) -> object:
-    def ask(pytestconfig: pytest.Config) -> msgspec.Struct:
-        return _active(pytestconfig).answer(question)
+    def ask(request: pytest.FixtureRequest) -> msgspec.Struct:
+        return _active(request.config).answer(question)
 
     ask.__doc__ = f"Answer to: {question.text}."
     return pytest.fixture(scope="session", name=question.name)(ask)

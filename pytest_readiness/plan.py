@@ -69,6 +69,7 @@ def recorded_own(config: pytest.Config) -> list[Sent]:
             },
             own=True,
             module=item.subsection,
+            nodeid=item.nodeid,
         )
         for item in model.read(replayed / "report.json").items
         if item.section == OWN_SECTION
@@ -85,6 +86,7 @@ def _plan_replay(config: pytest.Config, recorded: Path, directory: Path) -> Cont
         settings = from_values(
             report.settings.values, origin=str(recorded / "report.json"), base=recorded
         )
+        settings = msgspec.structs.replace(settings, sha256=report.settings.sha256)
     plan = new_plan(_with_options(settings, config, resolve=False), directory, replay=True)
     return enter(msgspec.structs.replace(plan, lab=report.run.lab))
 

@@ -7,6 +7,7 @@ PYTEST_DONT_REWRITE
 """
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from pytest_readiness.markers import OWN, SECTIONS
 if TYPE_CHECKING:
     from pytest_readiness.activate import Activation
 
+CHECKLIST = Path(__file__).with_name("checklist")
 ACTIVE: "pytest.StashKey[Activation]" = pytest.StashKey()
 
 
@@ -46,6 +48,11 @@ def pytest_configure(config: pytest.Config) -> None:
             from pytest_readiness.activate import activate
 
             config.stash[ACTIVE] = activate(config)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Keep the packaged checks from being taken for tests of a project that holds the package."""
+    return True if collection_path == CHECKLIST else None
 
 
 @pytest.hookimpl(tryfirst=True)

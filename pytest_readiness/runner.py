@@ -6,7 +6,9 @@ may have changed. What leaves this process is redacted here.
 PYTEST_DONT_REWRITE
 """
 
-from collections.abc import Generator
+import logging
+import warnings
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from pytest_readiness.results import Evidence, EvidenceRecord, ItemResult, Outco
 from pytest_readiness.run import Context
 
 PROPERTY = "readiness"
+# The node id that was collected: pytest-xdist appends to it under --dist loadgroup.
+NODEID = pytest.StashKey[str]()
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +35,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 
     result: None while the check has not ended. declared: what the check says of itself, None
     where there is no check. own: it is the project's, and not in the catalogue; module: where.
+    nodeid: of this case, an own check may have several. selected: by the marker expression.
     """
 
     id: str
@@ -38,6 +43,8 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     declared: dict[str, str] | None
     own: bool
     module: str
+    nodeid: str
+    selected: bool = True
 
 
 class Runner:
@@ -45,6 +52,41 @@ class Runner:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Let no secret through to a log that is shown or written while checks run."""
+        plugin = session.config.pluginmanager.get_plugin("logging-plugin")
+        for name in ("log_cli_handler", "log_file_handler"):
+            handler = getattr(plugin, name, None)
+            if handler is not None:
+                handler.setFormatter(_Clean(handler.formatter, self._context.redactor.text))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_make_parametrize_id(self, val: object) -> str | None:
+        """Name a parameter that is a secret by its token, for it becomes part of the node id."""
+        clean = self._context.redactor.text(val) if isinstance(val, str) else val
+        return str(clean).strip("«»") if clean != val else None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(
+        self,
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Take secrets out of what a module says that cannot be imported."""
+        report = yield
+        clean = self._context.redactor.text
+        report.sections = [(name, clean(content)) for name, content in report.sections]
+        if report.failed and clean(str(report.longrepr)) != str(report.longrepr):
+            report.longrepr = clean(str(report.longrepr))
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        """Take secrets out of a warning before it is sent or shown."""
+        said = str(warning_message.message)
+        clean = self._context.redactor.text(said)
+        if clean != said:
+            warning_message.message = Warning(clean)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -141,6 +183,10 @@ class Runner:
     ) -> None:
         clean = self._context.redactor.text
         report.sections = [(name, clean(content)) for name, content in report.sections]
+        report.user_properties = [
+            (clean(str(name)), clean(value) if isinstance(value, str) else value)
+            for name, value in report.user_properties
+        ]
         sent = sent_of(item, id, result)
         report.user_properties.append((PROPERTY, msgspec.json.encode(sent).decode()))
         if hasattr(report, "wasxfail"):
@@ -155,6 +201,19 @@ class Runner:
             report.longrepr = (str(path), (line or 0) + 1, f"Skipped: {result.reason}")
         else:
             report.longrepr = summary(result)
+
+
+class _Clean(logging.Formatter):
+    """A formatter whose text is redacted."""
+
+    def __init__(self, inner: logging.Formatter | None, clean: Callable[[str], str]) -> None:
+        super().__init__()
+        self._inner = inner or logging.Formatter()
+        self._clean = clean
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of the record, redacted."""
+        return self._clean(self._inner.format(record))
 
 
 _PYTEST: dict[Outcome, Any] = {
@@ -221,7 +280,9 @@ def _with_notebook(records: list[EvidenceRecord], evidence: Evidence) -> tuple[E
     return (first, *records[1:])
 
 
-def sent_of(item: pytest.Item, id: str, result: ItemResult | None) -> Sent:
+def sent_of(
+    item: pytest.Item, id: str, result: ItemResult | None, *, selected: bool = True
+) -> Sent:
     """Return what the controller is told of an item."""
     return Sent(
         id=id,
@@ -229,6 +290,8 @@ def sent_of(item: pytest.Item, id: str, result: ItemResult | None) -> Sent:
         declared=_declared(item),
         own=not isinstance(item, Judged | Unjudged),
         module=item.path.stem.removeprefix("test_"),
+        nodeid=item.stash.setdefault(NODEID, item.nodeid),
+        selected=selected,
     )
 
 

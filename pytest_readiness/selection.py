@@ -163,9 +163,11 @@ def _names(expression: str) -> set[str]:
 
 
 def _subsets(names: Sequence[str]) -> Iterable[frozenset[str]]:
-    # A written expression has a handful of names; past that, all and none must do.
+    # A written expression has a handful of names; past that, these must do.
+    every = frozenset(names)
     if len(names) > 10:
-        return [frozenset(), frozenset(names)]
+        ones = [frozenset({name}) for name in names]
+        return [frozenset(), every, *ones, *(every - one for one in ones)]
     return [
         frozenset(name for bit, name in enumerate(names) if number >> bit & 1)
         for number in range(2 ** len(names))

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_readiness.report.model import Item, Waived
 from pytest_readiness.results import Outcome, Safety, Severity
-from pytest_readiness.verdict import NAMED, completeness, judge
+from pytest_readiness.verdict import NAMED, broken_off, completeness, failed_beside, judge
 
 PASS, FAIL, ERROR = Outcome.PASS, Outcome.FAIL, Outcome.ERROR
 NOTCHECKED, NOTAPPLICABLE = Outcome.NOTCHECKED, Outcome.NOTAPPLICABLE
@@ -157,3 +157,21 @@ def test_a_run_without_anything_to_say_says_that_every_item_passes() -> None:
 def test_completeness_counts_what_is_owed_and_names_what_did_not_come() -> None:
     found = completeness([OK, BAD, UNASKED], {"bad": None, "of another phase": None})
     assert (found.expected, found.reported, found.missing) == (3, 1, ("ok", "unasked"))
+
+
+@pytest.mark.parametrize(
+    ("items", "name"),
+    [([OK], "INCOMPLETE"), ([waived("bad")], "INCOMPLETE"), ([BAD], "NOT READY")],
+)
+def test_a_run_that_broke_off_is_never_ready(items: list[Item], name: str) -> None:
+    verdict = judge(items, selected={it.id for it in items}, missing=[], narrowed=None)
+    broken = broken_off(verdict, 2, "the run was interrupted")
+    assert (broken.name, broken.exit_code) == (name, 2)
+    assert broken.reasons[0] == "the run was interrupted"
+
+
+def test_a_failure_that_is_no_item_closes_the_gate() -> None:
+    verdict = judge([OK], selected={"ok"}, missing=[], narrowed=None)
+    beside = failed_beside(verdict, "not an item, and failed: test_a")
+    assert beside.exit_code == 1
+    assert beside.reasons[0] == "not an item, and failed: test_a"

@@ -4,13 +4,16 @@ PYTEST_DONT_REWRITE
 """
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
 from argparse import ArgumentParser, Namespace
+from itertools import pairwise
 from pathlib import Path
 
 from pytest_readiness.assemble import NOT_SELECTED, OWN_SECTION
+from pytest_readiness.errors import ReadinessError
 from pytest_readiness.report import model
 
 
@@ -33,17 +36,11 @@ def main(args: Namespace) -> int:
     recorded = args.run.absolute()
     report = model.read(recorded / "report.json")
     written = args.readiness_report or recorded.with_name(f"{recorded.name}-replay")
-    options = [
-        "--readiness-replay",
-        str(recorded),
-        "--readiness-report",
-        str(written.absolute()),
-        "--readiness-safety",
-        report.run.safety.value,
-        "--readiness-phase",
-        report.target.phase,
-    ]
+    options = ["--readiness-replay", str(recorded), "--readiness-report", str(written.absolute())]
     if args.readiness_ini:
+        # The recorded settings say both already; those of another file are not asked.
+        options += ["--readiness-safety", report.run.safety.value]
+        options += ["--readiness-phase", report.target.phase]
         options += ["--readiness-ini", str(args.readiness_ini.absolute())]
     # In an empty folder: no project's conftest or options have a part in it.
     with tempfile.TemporaryDirectory(prefix="readiness-replay-") as folder:
@@ -54,8 +51,19 @@ def main(args: Namespace) -> int:
 
 
 def _selection(report: model.Report) -> list[str]:
+    """Return the arguments that select what the run selected, and narrow it as it was."""
     items = [item for item in report.items if item.section != OWN_SECTION]
     chosen = [item for item in items if item.reason != NOT_SELECTED]
+    if not chosen:
+        raise ReadinessError("that run asked only for checks of the project: none is replayed")
+    words = shlex.split(report.run.selection)
+    narrowed = [
+        word
+        for option, value in pairwise(words)
+        if option in ("-k", "--deselect")
+        for word in (option, value)
+    ]
     if len(chosen) == len(items):
-        return ["-m", "readiness"]
-    return [f"readiness/{item.section}/{item.subsection}::{item.id}" for item in chosen]
+        return ["-m", "readiness", *narrowed]
+    ids = [f"readiness/{item.section}/{item.subsection}::{item.id}" for item in chosen]
+    return [*ids, *narrowed]

@@ -1,0 +1,118 @@
+"""A project in a folder of its own, and pytest run in it as people run it: as a process."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# The smallest phase, with every line of it declared not to apply, so that the project's own checks
+# decide alone: undisturbed, such a project is READY, and what a disturbance does can be seen.
+READY_INI = """\
+[readiness]
+system = shop
+environment = test
+phase = rollback
+
+[not_applicable]
+rollback-undo = the test has no cluster
+rollback-previous = the test has no cluster
+rollback-database = the test has no cluster
+rollback-stable = the test has no cluster
+"""
+HEADER = """\
+from pytest_readiness import Evidence, Safety, Severity, check, not_applicable
+import pytest
+"""
+
+
+@dataclass
+class Result:
+    """How a run of pytest ended."""
+
+    code: int
+    out: str
+    folder: Path
+    report_name: str = "readiness-report"
+
+    @property
+    def report(self) -> Any:
+        return json.loads((self.folder / self.report_name / "report.json").read_text())
+
+    def outcomes(self) -> dict[str, str]:
+        return {item["id"]: item["outcome"] for item in self.report["items"]}
+
+    def item(self, id: str) -> Any:
+        return next(item for item in self.report["items"] if item["id"] == id)
+
+
+@dataclass
+class Project:
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def start(self, *args: str, **options: Any) -> "subprocess.Popen[str]":
+        # Plugins that happen to be installed beside ours are no part of these tests.
+        command = [sys.executable, "-m", "pytest", "-p", "no:locust", *args]
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
+        }
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env={**environment, "COLUMNS": "120", **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+
+    def run(self, *args: str, **options: Any) -> Result:
+        process = self.start(*args, **options)
+        out, _ = process.communicate(timeout=120)
+        return Result(process.returncode, out, self.folder)
+
+
+def check_source(
+    id: str, body: str, *, arguments: str = "evidence", severity: str = "BLOCKER"
+) -> str:
+    """Return the source of a check of a project."""
+    name = id.replace("-", "_")
+    return f'''
+@check(id="{id}", severity=Severity.{severity}, safety=Safety.S1,
+       remediation="Mend {id}.", reference="docs/{id}.md")
+def test_{name}({arguments}):
+    """The claim of {id} holds.
+
+    Otherwise nobody would know.
+    """
+{textwrap.indent(textwrap.dedent(body), "    ")}
+'''
+
+
+GOOD = """\
+evidence.examined(["thing/a"])
+evidence.observed(size=3)
+evidence.expected(size="> 2")
+assert not evidence.findings
+"""
+BAD = """\
+evidence.examined(["thing/a"])
+evidence.observed(size=1)
+evidence.expected(size="> 2")
+evidence.finding("thing/a", "is too small")
+assert not evidence.findings
+"""
+
+
+def checks_file(*sources: str) -> str:
+    return HEADER + "\n".join(sources)
