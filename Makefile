@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NOX := PATH="$(CURDIR)/$(BIN):$$PATH" nox --non-interactive
 ENVS := $(patsubst tests/environments/%.txt,.envs/%/.ready,$(wildcard tests/environments/*.txt))
 
 .PHONY: readiness test lint bench lock clean
@@ -11,10 +12,10 @@ readiness: $(VENV)/.ready
 	@$(BIN)/pytest -m readiness
 
 test: $(VENV)/.ready $(ENVS)
-	@$(BIN)/nox --no-venv --non-interactive
+	@$(NOX)
 
 bench: $(VENV)/.ready
-	@$(BIN)/nox --no-venv --non-interactive --session benchmarks
+	@$(NOX) --session benchmarks
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "CPython 3.11 or newer is needed: make PYTHON=python3.11")'
