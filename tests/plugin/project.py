@@ -53,6 +53,7 @@ class Result:
 class Project:
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    hidden: tuple[str, ...] = ("PYTEST_",)  # variables of this process it does not get, by prefix
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -64,7 +65,7 @@ class Project:
         # Plugins that happen to be installed beside ours are no part of these tests.
         command = [sys.executable, "-m", "pytest", "-p", "no:locust", *args]
         environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
+            name: value for name, value in os.environ.items() if not name.startswith(self.hidden)
         }
         return subprocess.Popen(
             command,
