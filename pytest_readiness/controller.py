@@ -56,7 +56,6 @@ class Controller:
         self.other_failures: list[str] = []  # node ids of failures that no item stands for
         self.broken: list[str] = []  # modules that could not be collected
         self.report: model.Report | None = None
-        self.failure: str | None = None
         self._before: Any = None  # what SIGTERM did before
         self._journal = open(context.directory / "journal.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         self._log({"run": context.plan.id, "selected": list(selected)})
@@ -132,14 +131,17 @@ class Controller:
         result = yield
         from pytest_readiness.assemble import assemble
         from pytest_readiness.finish import write_run
+        from pytest_readiness.verdict import broken_off
 
         for path in (self.context.directory / FOLDER).glob(".*"):
             path.unlink()  # locks and marks of the run, which has ended
-        self.report = assemble(self, session)
-        self.failure = write_run(self.report, self.context.directory, session.config)
-        session.exitstatus = self.report.verdict.exit_code
-        if self.failure is not None:
-            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+        report = assemble(self, session)
+        failure = write_run(report, self.context.directory, session.config)
+        if failure is not None:  # what nobody can read is not ready
+            verdict = broken_off(report.verdict, pytest.ExitCode.INTERNAL_ERROR.value, failure)
+            report = msgspec.structs.replace(report, verdict=verdict)
+        self.report = report
+        session.exitstatus = report.verdict.exit_code
         return result
 
     def _without_result(self, report: pytest.TestReport) -> None:

@@ -27,7 +27,7 @@ def write_run(report: model.Report, directory: Path, config: pytest.Config) -> s
         adapt_junit(report, config)
     except OSError as error:
         problem = f"the report could not be written to {directory}: {error}"
-        return f"{problem}\n{_elsewhere(report)}"
+        return f"{problem}; {_elsewhere(report)}"
     return None
 
 

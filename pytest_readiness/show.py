@@ -60,8 +60,6 @@ class Show:
             writer.line()
             for line in lines(report, writer.fullwidth, str(self._controller.context.directory)):
                 _write(writer, line)
-            if self._controller.failure:
-                writer.line(self._controller.failure, red=True)
         return result
 
 

@@ -163,7 +163,9 @@ def test_a_disk_that_is_full(project: Project) -> None:
 
     result = project.run("-m", "readiness", "-p", "no:cacheprovider", preexec_fn=small_files)
     assert result.code == 3
+    assert "INCOMPLETE (exit code 3)" in result.out
     assert "could not be written" in result.out
+    assert "READY (" not in result.out
 
 
 @pytest.mark.parametrize(
