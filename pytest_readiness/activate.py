@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -30,6 +31,7 @@ from pytest_readiness.show import Show
 
 # Attributes that xdist gives the config of a worker: what it is told, what it tells at its end.
 WORKER_INPUT, WORKER_OUTPUT = "workerinput", "workeroutput"
+_NOTHING_RETURNED = pytest.mark.filterwarnings("error::pytest.PytestReturnNotNoneWarning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,14 @@ class Activation:
         packaged = {item.id for item in catalogue.load()}
         known: list[Sent] = []
         for id, own in own_checks(items).items():
-            functions = {item.obj: item.nodeid for item in own}
+            # Of a method, each case has its own bound one; the function is the same.
+            functions = {item.function: item.nodeid for item in own}
             if id in packaged or len(functions) > 1:
                 where = ", ".join((*functions.values(), *(["the checklist"] * (id in packaged))))
                 raise pytest.UsageError(f"item {id} is declared twice: {where}")
+            for item in own:
+                # Who returns the answer instead of asserting it has judged nothing.
+                item.add_marker(_NOTHING_RETURNED)
             known += [
                 sent_of(item, id, None, selected=matches(self.expression, item)) for item in own
             ]
@@ -74,14 +80,14 @@ def activate(config: pytest.Config) -> Activation:
         raise pytest.UsageError("python -O or PYTHONOPTIMIZE: no assert of a check would count")
     addresses = [found for arg in config.args if (found := parse_address(arg, config))]
     expression = config.option.markexpr or ""
-    config.pluginmanager.register(fixtures, "readiness-fixtures")
+    _register(config, fixtures, "readiness-fixtures")
     try:
         if config.option.collectonly:
             phase = read_settings(config).readiness.phase
         else:
             context = _enter(config)
             phase = context.settings.readiness.phase
-            config.pluginmanager.register(Runner(context), "readiness-runner")
+            _register(config, Runner(context), "readiness-runner")
     except ReadinessError as error:
         raise pytest.UsageError(str(error)) from error
     problem = unknown(addresses, catalogue.load(), phase)
@@ -98,10 +104,15 @@ def activate(config: pytest.Config) -> Activation:
             selected(scope, expression, ()),
             recorded_own(config),
         )
-        config.pluginmanager.register(controller, "readiness-controller")
-        config.pluginmanager.register(Show(controller), "readiness-show")
+        _register(config, controller, "readiness-controller")
+        _register(config, Show(controller), "readiness-show")
         tell = controller.expect
     return Activation(scope, expression, tell)
+
+
+def _register(config: pytest.Config, plugin: object, name: str) -> None:
+    if config.pluginmanager.register(plugin, name) is None:
+        raise pytest.UsageError(f"-p no:{name}: a run without it says nothing true")
 
 
 def _tell_nobody(own: list[Sent]) -> None:
@@ -119,7 +130,9 @@ def _enter(config: pytest.Config) -> Context:
         context = enter(msgspec.json.decode(sent, type=Plan))
     else:
         context = plan_run(config)
-        prepare(context.directory)
+        lock = prepare(context.directory)
+        config.add_cleanup(lock.release)
+        config.add_cleanup(partial(Path(lock.lock_file).unlink, missing_ok=True))
         copy_facts(config, context.directory)
     config.stash[CONTEXT] = context
     return context

@@ -79,7 +79,10 @@ def _as_pytest_ended(
     if status not in _JUDGED:  # interrupted, internal or usage error: the code is pytest's own
         return broken_off(verdict, int(status), _why_missing(controller, session))
     if status == pytest.ExitCode.TESTS_FAILED and verdict.exit_code == pytest.ExitCode.OK:
-        others = [*controller.other_failures, *controller.broken]
+        if controller.broken:  # which may have held checks, of which nothing is known then
+            why = f"could not be collected: {', '.join(controller.broken)}"
+            return broken_off(verdict, int(status), why)
+        others = controller.other_failures
         if others:
             return failed_beside(verdict, f"not an item, and failed: {', '.join(others)}")
         # Failures that are not counted, or counted and reported by nobody: pytest-cov does so.
@@ -124,9 +127,16 @@ def _selection(config: pytest.Config) -> str:
 
 
 def _narrowed(config: pytest.Config) -> str | None:
+    """Return what on the command line may have left items out that the selection names."""
     if config.option.keyword:
         return "-k"
-    return "--deselect" if config.option.deselect else None
+    if config.option.deselect:
+        return "--deselect"
+    # What stands in addopts is how a project always is; what is typed is a part of it.
+    for argument in map(str, config.invocation_params.args):
+        if argument.startswith("--ignore"):
+            return argument.partition("=")[0]
+    return None
 
 
 def _packaged(controller: "Controller", why: str) -> Iterable[model.Item]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from filelock import FileLock, Timeout
 
 from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.report import model
@@ -56,6 +57,7 @@ class Controller:
         self.other_failures: list[str] = []  # node ids of failures that no item stands for
         self.broken: list[str] = []  # modules that could not be collected
         self.report: model.Report | None = None
+        self._process = os.getpid()
         self._before: Any = None  # what SIGTERM did before
         self._journal = open(context.directory / "journal.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         self._log({"run": context.plan.id, "selected": list(selected)})
@@ -129,6 +131,8 @@ class Controller:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """Write the report when every plugin has ended, and say how the run ends."""
         result = yield
+        if os.getpid() != self._process:  # a child that a check forked and did not end
+            return result
         from pytest_readiness.assemble import assemble
         from pytest_readiness.finish import write_run
         from pytest_readiness.verdict import broken_off
@@ -172,10 +176,12 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt(f"signal {signal.Signals(number).name}")
 
 
-def prepare(directory: Path) -> None:
+def prepare(directory: Path) -> FileLock:
     """Remove what an earlier run left, so that none of it can be taken for this one's.
 
-    Raises pytest.UsageError when the directory cannot be written, or holds a signed report.
+    Returns a lock that keeps other runs out of the directory: they would judge this one's facts.
+    Raises pytest.UsageError when the directory cannot be written, is in use, or holds a signed
+    report or facts that no run has left there.
     """
     if (directory / "signoffs").exists():
         raise pytest.UsageError(
@@ -183,13 +189,25 @@ def prepare(directory: Path) -> None:
         )
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(directory / ".run.lock")
+        lock.acquire(timeout=0)
+        if (directory / FOLDER).exists() and not (directory / "journal.jsonl").exists():
+            raise pytest.UsageError(
+                f"{directory / FOLDER} is not of a run and would be removed: name another "
+                "directory with --readiness-report"
+            )
         for name in (*model.FILES, "journal.jsonl"):
             (directory / name).unlink(missing_ok=True)
         if (directory / FOLDER).exists():
             shutil.rmtree(directory / FOLDER)
         (directory / FOLDER).mkdir()
         (directory / "journal.jsonl").touch()
+    except Timeout:
+        raise pytest.UsageError(
+            f"another run is writing to {directory}: name another with --readiness-report"
+        ) from None
     except OSError as error:
         raise pytest.UsageError(
-            f"the report cannot be written to {directory}: {error.strerror}"
+            f"the report cannot be written to {directory}: {error.strerror or error}"
         ) from error
+    return lock

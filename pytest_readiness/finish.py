@@ -13,6 +13,7 @@ from _pytest.junitxml import mangle_test_address
 from pytest_readiness.assemble import NOT_SELECTED
 from pytest_readiness.report import model
 from pytest_readiness.report.write import write_all
+from pytest_readiness.run import CONTEXT
 from pytest_readiness.runner import PROPERTY
 
 
@@ -60,6 +61,10 @@ def adapt_junit(report: model.Report, config: pytest.Config) -> None:
                 suite.remove(found)
         suite.extend(case(item) for item in report.items if item.reason != NOT_SELECTED)
         _count(suite)
+    clean = config.stash[CONTEXT].redactor.text
+    for found in tree.iter("property"):  # of the suite too: record_testsuite_property
+        for name, value in found.attrib.items():
+            found.set(name, clean(value))
     tree.write(path, encoding="utf-8", xml_declaration=True)
 
 

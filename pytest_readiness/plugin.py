@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pytest_readiness.activate import Activation
 
 CHECKLIST = Path(__file__).with_name("checklist")
+# Options with which nothing runs: nothing is asked, and no earlier report replaced.
+_LISTS = ("help", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow")
 ACTIVE: "pytest.StashKey[Activation]" = pytest.StashKey()
 
 
@@ -82,5 +84,7 @@ def pytest_collection_modifyitems(
 def _is_worth_a_look(config: pytest.Config) -> bool:
     """Tell whether the word occurs at all: most runs need not even be understood."""
     option: Any = config.option
+    if any(getattr(option, name, False) for name in _LISTS):
+        return False
     words = (option.markexpr or "", option.readiness_replay or "", *config.args)
     return any("readiness" in word for word in words)

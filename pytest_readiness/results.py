@@ -162,8 +162,13 @@ class Evidence:
         return [name for name, value in parts.items() if not value]
 
 
-def json_safe(value: object, path: str) -> Json:
+DEEPEST = 32  # what renders a report is recursive, and so is who reads it
+
+
+def json_safe(value: object, path: str, depth: int = 0) -> Json:
     """Return the value as JSON has it, tuples as lists. Raises NotJsonSafe naming the path."""
+    if depth > DEEPEST:
+        raise NotJsonSafe(f"evidence {path[:60]}... is nested more than {DEEPEST} deep")
     match value:
         case None | bool():
             return value
@@ -175,10 +180,11 @@ def json_safe(value: object, path: str) -> Json:
             return _utf8(value, path)
         case Mapping():
             return {
-                _utf8(key, path): json_safe(item, f"{path}.{key}") for key, item in value.items()
+                _utf8(key, path): json_safe(item, f"{path}.{key}", depth + 1)
+                for key, item in value.items()
             }
         case list() | tuple():
-            return [json_safe(item, f"{path}[{n}]") for n, item in enumerate(value)]
+            return [json_safe(item, f"{path}[{n}]", depth + 1) for n, item in enumerate(value)]
         case _:
             raise NotJsonSafe(
                 f"evidence {path} is {_name(value)}: give text, a finite number, a bool, None, "

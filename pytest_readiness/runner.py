@@ -70,12 +70,16 @@ class Runner:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(
-        self,
+        self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         """Take secrets out of what a module says that cannot be imported."""
         report = yield
         clean = self._context.redactor.text
         report.sections = [(name, clean(content)) for name, content in report.sections]
+        if report.skipped and _holds_checks(collector):
+            said = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+            report.outcome = "failed"
+            report.longrepr = clean(f"a module of checks may not skip itself: {said}")
         if report.failed and clean(str(report.longrepr)) != str(report.longrepr):
             report.longrepr = clean(str(report.longrepr))
         return report
@@ -134,9 +138,9 @@ class Runner:
         result = ItemResult(
             id=id,
             outcome=outcome,
-            reason=reason,
-            advice=advice,
-            cause=cause,
+            reason=_utf8(reason),
+            advice=_utf8(advice),
+            cause=_utf8(cause),
             findings=tuple(evidence.findings),
             evidence=self._records(item, evidence, call),
             nodeid=item.nodeid,
@@ -237,7 +241,7 @@ def _judge(
 ) -> tuple[Outcome, str | None, str | None, str | None]:
     """Return outcome, reason, advice and root cause."""
     match raised:
-        case None if evidence.findings:
+        case None | NotApplicable() if evidence.findings:
             return Outcome.FAIL, None, None, None
         case None:
             lacking = evidence.missing()
@@ -300,8 +304,21 @@ def _declared(item: pytest.Item) -> dict[str, str] | None:
     return {name: str(getattr(meta, name)) for name in CheckMeta.__slots__} if meta else None
 
 
+def _utf8(text: str | None) -> str | None:
+    """Return the text with lone surrogates, which no JSON holds, as escapes."""
+    return text and text.encode(errors="backslashreplace").decode()
+
+
+def _holds_checks(collector: pytest.Collector) -> bool:
+    module = isinstance(collector, pytest.Module) and collector.path.is_file()
+    return module and b"pytest_readiness" in collector.path.read_bytes()
+
+
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:
+        return "an error whose text cannot be made"
     return lines[0] if lines else ""
 
 

@@ -29,28 +29,33 @@ def judge(
     """Return the verdict over the items of the phase.
 
     selected: ids that the marker expression and node ids name. missing: selected ids without a
-    result. narrowed: the option that took items away from the selection, `-k` or `--deselect`;
-    such a run is PARTIAL and never exits 0, since a gate that reads only the exit code must not
-    be opened by leaving items out.
+    result. narrowed: the option that may have taken items away from the selection, `-k`,
+    `--deselect` or `--ignore`; such a run is PARTIAL and never exits 0, since a gate that reads
+    only the exit code must not be opened by leaving items out.
     """
     asked = [item for item in items if item.id in selected]
     closing = [item for item in asked if _closes_gate(item)]
     unknown = [item for item in asked if item.outcome in _UNKNOWN]
     waived = [item for item in asked if item.outcome is Outcome.FAIL and item.waiver]
     partial = narrowed is not None or not asked or len(asked) < len(items)
-    name, code = _name(bool(closing), bool(unknown or missing), bool(waived))
+    applies = partial or any(item.outcome is not Outcome.NOTAPPLICABLE for item in asked)
+    name, code = _name(bool(closing), bool(unknown or missing or not applies), bool(waived))
     if partial:
         name = PARTIAL
+    if narrowed is not None:
+        code = code or EXIT_INCOMPLETE
     if not asked:
         code = EXIT_NOTHING_SELECTED
     reasons = [
         *_reasons(closing, unknown, waived),
         *_reason("minor fails that do not close the gate", _minors(asked)),
     ]
+    if not applies:
+        reasons.append("no item was checked: none of them applies")
     if missing:
-        reasons.append(f"no result: {', '.join(missing)}")
+        reasons.append(f"no result: {_named(missing)}")
     if partial:
-        why = f" ({narrowed} left items out)" if narrowed else ""
+        why = f" ({narrowed} leaves items out)" if narrowed else ""
         reasons.append(f"a selection{why}: {len(asked)} of {len(items)} items of the phase")
     return Verdict(name=name, exit_code=code, reasons=tuple(reasons or ["every item passes"]))
 
@@ -115,6 +120,9 @@ def _reasons(
 
 def _reason(what: str, items: Sequence[Item]) -> Iterable[str]:
     if items:
-        names = [item.id for item in items[:NAMED]]
-        more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
-        yield f"{len(items)} {what}: {', '.join(names)}{more}"
+        yield f"{len(items)} {what}: {_named([item.id for item in items])}"
+
+
+def _named(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return f"{', '.join(ids[:NAMED])}{more}"

@@ -58,7 +58,7 @@ UNASKED, UNKNOWN = item("unasked", NOTCHECKED, reason="no [shop]"), item("unknow
     [
         ([OK], "READY", 0),
         ([OK, NA], "READY", 0),
-        ([NA], "READY", 0),
+        ([NA], "INCOMPLETE", 6),
         ([OK, BAD], "NOT READY", 1),
         ([OK, BAD_MAJOR], "NOT READY", 1),
         ([OK, BAD_MINOR], "READY", 0),
@@ -115,7 +115,7 @@ def test_an_option_that_left_items_out_makes_a_run_partial(option: str) -> None:
     left = item("left", NOTCHECKED, reason=f"not run: left out by {option}")
     verdict = judge([OK, left], selected={"ok", "left"}, missing=["left"], narrowed=option)
     assert (verdict.name, verdict.exit_code) == ("PARTIAL", 6)
-    assert f"a selection ({option} left items out): 2 of 2 items of the phase" in verdict.reasons
+    assert f"a selection ({option} leaves items out): 2 of 2 items of the phase" in verdict.reasons
 
 
 def test_reasons_name_the_items_worst_first() -> None:

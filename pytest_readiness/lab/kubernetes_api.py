@@ -151,7 +151,8 @@ def load_world(folder: Path) -> list[Object]:
     """Read every *.yaml of the folder: documents that are objects, or Lists of them.
 
     Two tags keep a world young: `!ago 5m` and `!in 90d` (s, m, h, d) become the RFC 3339 time
-    that long before or after the moment of loading. Other dates stay the text they are.
+    that long before or after the moment of loading, `!ago.micro 5s` with the microseconds that a
+    MicroTime (renewTime of a Lease) cannot do without. Other dates stay the text they are.
     Raises WorldError, with the name of the file, for YAML that cannot be read, what is no object,
     an object given twice, or a folder without YAML.
     """
@@ -194,18 +195,19 @@ def _loader() -> Any:
 
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
-    def moment(sign: int) -> Any:
+    def moment(sign: int, timespec: str = "seconds") -> Any:
         def construct(loader: Any, node: Any) -> str:
             text = loader.construct_scalar(node)
             parsed = re.fullmatch(r"(\d+)([smhd])", text)
             if parsed is None:
                 raise WorldError(f"{text!r} is no duration like 5m, 3h, 90d")
             span = datetime.timedelta(**{_UNITS[parsed[2]]: int(parsed[1])})
-            return (now + sign * span).isoformat().replace("+00:00", "Z")
+            return (now + sign * span).isoformat(timespec=timespec).replace("+00:00", "Z")
 
         return construct
 
     Loader.add_constructor("!ago", moment(-1))
+    Loader.add_constructor("!ago.micro", moment(-1, "microseconds"))
     Loader.add_constructor("!in", moment(1))
     Loader.yaml_implicit_resolvers = {
         first: [(tag, regexp) for tag, regexp in found if not tag.endswith(":timestamp")]

@@ -16,6 +16,7 @@ from pytest_readiness.errors import ProbeError, ProbeErrorKind
 from pytest_readiness.facts.clickhouse import Backup, BackupApi, Backups, BackupState
 from pytest_readiness.probes.clickhouse_client import Client
 from pytest_readiness.probes.clickhouse_errors import one_line
+from pytest_readiness.probes.limit import GRACE, within
 
 # Restores stand in the same tables and are none of a backup's states.
 _STATES = {
@@ -201,14 +202,17 @@ def _get(client: Client, url: str) -> str:
         verify = ssl.create_default_context(cafile=str(section.ca_file))
     headers = {"User-Agent": "pytest-readiness", "X-Readiness-Run": client.run_id}
     try:
-        answer = httpx.get(
-            f"{url}/backup/list",
-            auth=auth,
-            headers=headers,
-            timeout=client.timeout,
-            verify=verify,  # type: ignore[arg-type]
+        answer = within(
+            client.timeout + GRACE,
+            lambda: httpx.get(
+                f"{url}/backup/list",
+                auth=auth,
+                headers=headers,
+                timeout=client.timeout,
+                verify=verify,  # type: ignore[arg-type]
+            ),
         )
-    except httpx.TimeoutException:
+    except (httpx.TimeoutException, TimeoutError):
         _api_fail(url, ProbeErrorKind.TIMEOUT, "no answer within the time of one question")
     except httpx.ConnectError as error:
         untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)

@@ -14,7 +14,7 @@ PYTEST_DONT_REWRITE
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
@@ -24,6 +24,7 @@ import msgspec
 
 from pytest_readiness.errors import NotChecked, ProbeError, ProbeErrorKind
 from pytest_readiness.probes.clickhouse_errors import probe_error, refusal
+from pytest_readiness.probes.limit import GRACE, within
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client as Driver
@@ -93,13 +94,20 @@ class Client:
         may come as text (output_format_json_quote_64bit_integers).
         """
         try:
-            answer = self.driver.raw_query(sql, settings=dict(settings or {}), fmt="JSONEachRow")
+            answer = self._limited(
+                lambda: self.driver.raw_query(sql, settings=dict(settings or {}), fmt="JSONEachRow")
+            )
         except Exception as error:
             self.fail(question, error)
         try:
             return [msgspec.json.decode(line, type=row, strict=False) for line in _lines(answer)]
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self.malformed(question, str(error)) from None
+
+    def _limited(self, work: "Callable[[], bytes]") -> bytes:
+        if self.settings.url.startswith("chdb://"):
+            return work()
+        return within(self.timeout + GRACE, work)
 
     def places(self, question: str) -> tuple[Place, ...]:
         """Return the replicas of the cluster in the order of system.clusters; asked once.
@@ -269,7 +277,12 @@ def _session(
     try:
         from clickhouse_connect import get_client
 
-        driver = get_client(database=database, **options)
+        def open_session() -> "Driver":
+            return get_client(database=database, **options)
+
+        embedded = options["interface"] == "chdb"
+        # Two attempts to connect, and three queries of the library's own.
+        driver = open_session() if embedded else within(2 * timeout + GRACE, open_session)
     except Exception as error:
         found = refusal(error)
         if options["interface"] == "chdb" and found.code is None:

@@ -155,7 +155,7 @@ def _transport(error: BaseException) -> Refusal | None:
                 return Refusal(Kind.UNREACHABLE, None, "the host name does not resolve")
             case http.NewConnectionError():  # a kind of ConnectTimeoutError, and none of time
                 return Refusal(Kind.UNREACHABLE, None, _last(cause))
-            case http.ReadTimeoutError():
+            case http.ReadTimeoutError() | TimeoutError():
                 return Refusal(Kind.TIMEOUT, None, "no answer within the time of one question")
             case http.ConnectTimeoutError():
                 return Refusal(Kind.UNREACHABLE, None, "no connection within the time allowed")

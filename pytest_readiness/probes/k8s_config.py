@@ -52,7 +52,18 @@ def load(settings: "Kubernetes") -> Any:
     else:
         proxy_url = _from_kubeconfig(settings, configuration)
     _set_proxy(configuration, proxy_url)
-    return ApiClient(configuration=configuration)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # urllib3 tells of PySocks before the import fails
+            return ApiClient(configuration=configuration)
+    except Exception as error:
+        if not str(configuration.proxy or "").startswith("socks"):
+            raise _unusable(settings, error) from error
+        raise _bad_config(
+            settings,
+            f"the SOCKS proxy cannot be used: {type(error).__name__}",
+            "Install PySocks beside this package, or set an HTTP proxy (proxy-url, HTTPS_PROXY).",
+        ) from error
 
 
 def where(settings: "Kubernetes") -> str:
@@ -118,12 +129,7 @@ def _from_kubeconfig(settings: "Kubernetes", configuration: Any) -> str | None:
                 persist_config=False,  # it would write refreshed tokens into the user's file
             )
         except Exception as error:
-            raise _bad_config(
-                settings,
-                f"the context cannot be used: {type(error).__name__}",
-                "Try `kubectl --context NAME cluster-info` and correct what it names: "
-                "certificates, keys and token files of the context.",
-            ) from error
+            raise _unusable(settings, error) from error
     if user.get("exec") and not (configuration.api_key or configuration.cert_file):
         raise _no_credential(settings, str(user["exec"].get("command")), said)
     proxy = cluster.get("proxy-url")
@@ -234,6 +240,15 @@ def _no_credential(settings: "Kubernetes", command: str, said: list[str]) -> Pro
         question="connect",
         cause=cause,
         advice="Run the plugin by hand (`users[].user.exec` in the kubeconfig) and log in again.",
+    )
+
+
+def _unusable(settings: "Kubernetes", error: Exception) -> ProbeError:
+    return _bad_config(
+        settings,
+        f"the context cannot be used: {type(error).__name__}",
+        "Try `kubectl --context NAME cluster-info` and correct what it names: certificates, keys, "
+        "token files and proxy of the context.",
     )
 
 

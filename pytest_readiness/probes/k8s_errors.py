@@ -73,11 +73,16 @@ class Right:
         return "\n".join(lines)
 
     def binding(self, user: str | None) -> str:
-        """Return the command that gives the ClusterRole to the user, in its namespace alone."""
-        kind = (
-            f"rolebinding --namespace={self.namespace}" if self.namespace else "clusterrolebinding"
-        )
-        return f"kubectl create {kind} {self.role} --clusterrole={self.role} {_subject(user)}"
+        """Return the command that gives the ClusterRole to the user, in its namespace alone.
+
+        A line holds one argument, since a terminal that breaks a long line breaks the command;
+        the binding is named after the user, since another user may have one of the same role.
+        """
+        kind = "rolebinding" if self.namespace else "clusterrolebinding"
+        arguments = [f"{self.role}-{_slug(user)}"]
+        arguments += [f"--namespace={self.namespace}"] if self.namespace else []
+        arguments += [f"--clusterrole={self.role}", _subject(user)]
+        return " \\\n    ".join([f"kubectl create {kind}", *arguments])
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,18 @@ class Asked:
         return self.error(
             ProbeErrorKind.TIMEOUT,
             f"no complete answer within {self.timeout:g} s",
-            "Try the command by hand; raise `timeout` in [readiness] if it is only slow.",
+            "Try the command by hand. An API server that lost its etcd answers nothing else than "
+            "`kubectl get --raw '/readyz?verbose'`; raise `timeout` in [readiness] if it is only "
+            "slow.",
+        )
+
+    def no_session(self) -> ProbeError:
+        """Make the error of a port that takes the connection and then no TLS session."""
+        return self.error(
+            ProbeErrorKind.TIMEOUT,
+            f"the connection opens, and no TLS session begins within {self.timeout / 2:g} s",
+            "The API server hangs, or what answers at this address speaks no TLS.",
+            stops=True,
         )
 
     def malformed(self, cause: str) -> ProbeError:
@@ -188,7 +204,9 @@ def of_transport(asked: Asked, error: "HTTPError") -> ProbeError:
         case exceptions.ConnectTimeoutError():
             return asked.timed_out(connecting=True)
         case exceptions.TimeoutError():
-            return asked.timed_out()
+            # urllib3 gives the handshake the time of a connect and calls it a read.
+            handshake = any("handshake" in str(cause) for cause in _chain(reason))
+            return asked.no_session() if handshake else asked.timed_out()
         case exceptions.IncompleteRead():
             return asked.malformed("the answer is truncated")
         case exceptions.DecodeError():
@@ -233,6 +251,12 @@ def _unauthorized(asked: Asked, said: str) -> ProbeError:
         "The server does not know these credentials: log in again or renew the token or "
         "client certificate of the context's user.",
     )
+
+
+def _slug(user: str | None) -> str:
+    """Return a user's name as part of an object's name: no `/`, no `%`, nothing for a shell."""
+    name = (user or "user").removeprefix("system:serviceaccount:")
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "user"
 
 
 def _subject(user: str | None) -> str:

@@ -10,7 +10,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +21,7 @@ from pytest_readiness.errors import ProbeError, ProbeErrorKind
 from pytest_readiness.probes import k8s_errors
 from pytest_readiness.probes.k8s_config import quiet
 from pytest_readiness.probes.k8s_errors import Asked, Right
+from pytest_readiness.probes.limit import within as within
 
 Answer = TypeVar("Answer")
 
@@ -89,7 +89,8 @@ class Client:
         with quiet():  # an expired token is renewed here, by the exec plugin
             settings = self._configuration.auth_settings()
         credential = {
-            auth["key"]: auth["value"]
+            # A token file ends in a newline, as editors and `kubectl create token` write it.
+            auth["key"]: auth["value"].strip()
             for auth in settings.values()
             if auth["in"] == "header" and auth["value"]
         }
@@ -194,6 +195,13 @@ class Question:
                 return response.status, self._read(response), response.headers.get("Retry-After")
         except HTTPError as error:
             raise k8s_errors.of_transport(asked, error) from error
+        except ValueError:
+            # Raised before anything is sent; its text quotes the header, so nothing of it is kept.
+            raise asked.error(
+                ProbeErrorKind.UNAUTHORIZED,
+                "the token of the context's user holds signs that no HTTP header may",
+                "Write the token anew: one line of printable ASCII.",
+            ) from None
 
     def _read(self, response: Any) -> bytes:
         pieces, size = [], 0
@@ -216,27 +224,6 @@ def _released(response: Any) -> Iterator[None]:
         response.close()
         raise
     response.release_conn()
-
-
-def within(seconds: float, work: Callable[[], Answer]) -> Answer:
-    """Return what work returns; raise TimeoutError when it takes longer.
-
-    It goes on in a thread that ends with the process at the latest: neither name resolution nor
-    an exec plugin has a time limit of its own.
-    """
-    outcome: Future[Answer] = Future()
-    thread = threading.Thread(
-        target=_settle, args=(outcome, work), name="readiness-kubernetes", daemon=True
-    )
-    thread.start()
-    return outcome.result(seconds)
-
-
-def _settle(outcome: "Future[Answer]", work: Callable[[], Answer]) -> None:
-    try:
-        outcome.set_result(work())
-    except Exception as error:
-        outcome.set_exception(error)  # raised again by the thread that waits
 
 
 def _seconds(retry_after: str | None, *, default: float) -> float:

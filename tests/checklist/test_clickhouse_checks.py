@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_readiness.checklist.infrastructure import test_clickhouse as checks
+from pytest_readiness.checks import NotApplicable
 from pytest_readiness.errors import NothingExamined
 from pytest_readiness.facts.clickhouse import (
     Backup,
@@ -62,6 +63,12 @@ class TestReplicas:
         replicas = (*self.shard(1, *HOSTS), *self.shard(2, "a", "b"))
         found = findings(self.check, Replicas(cluster="risk", replicas=replicas))
         assert found == {"shard/2": "has 2 replicas, fewer than 3"}
+
+    def test_fails_when_one_server_is_listed_three_times(self) -> None:
+        found = findings(
+            self.check, Replicas(cluster="risk", replicas=self.shard(1, "ch-0", "ch-0", "ch-0"))
+        )
+        assert found == {"shard/1": "has 1 replica, fewer than 3"}
 
     def test_passes_when_fewer_are_asked_for(self) -> None:
         replicas = Replicas(cluster="risk", replicas=self.shard(1, "ch-0"))
@@ -192,6 +199,15 @@ class TestReplication:
     def test_fails_and_names_the_replica(self, values: dict[str, object], problem: str) -> None:
         found = self.found(self.TRADES, self.change("ch-1", **values))
         assert found == {"table/risk.trades@ch-1": problem}
+
+    def test_fails_and_names_replicas_that_do_not_know_each_other(self) -> None:
+        # Each with a Keeper path of its own: all of them healthy, and nothing is replicated.
+        alone = [replace(state, active_replicas=1, total_replicas=1) for state in states("trades")]
+        found = self.found(self.TRADES, alone)
+        assert set(found) == {f"table/risk.trades@{host}" for host in HOSTS}
+        assert (
+            "is registered with 1 of the 3 replicas of its shard" in found["table/risk.trades@ch-0"]
+        )
 
     def test_does_not_pass_on_a_database_without_tables(self) -> None:
         with pytest.raises(NothingExamined):
@@ -338,7 +354,8 @@ class TestDisk:
     def test_does_not_apply_to_an_object_store(self) -> None:
         store = replace(disk("ch-0", "s3", 0, 0), remote=True, free=2**64 - 1, total=2**64 - 1)
         assert self.found(store, disk("ch-0", "default", 400, 1000)) == {}
-        assert self.found(store) == {}
+        with pytest.raises(NotApplicable, match="object store"):
+            self.found(store)
 
     def test_judges_a_remote_disk_that_has_a_size(self) -> None:
         found = self.found(disk("ch-0", "nfs", 2, 1000, remote=True))

@@ -68,9 +68,10 @@ class TestConnectivity:
             ({"ready": False, "failing": ("etcd",)}, "cluster"),
             ({"services": ()}, "cluster"),
             ({"services": (replace(dns, ready=0, not_ready=2),)}, "service/kube-system/kube-dns"),
+            ({"services": (replace(dns, ready=0, not_ready=0),)}, "service/kube-system/kube-dns"),
             ({"unreadable": (replace(BROKEN[0], name="service/#3"),)}, "service/#3"),
         ],
-        ids=["etcd", "no-dns", "dns-without-endpoints", "unreadable"],
+        ids=["etcd", "no-dns", "dns-not-ready", "dns-without-endpoints", "unreadable"],
     )
     def test_fails_and_names_what_does_not_answer(
         self, change: dict[str, Any], subject: str
@@ -136,6 +137,14 @@ class TestNodes:
         self.check(cluster(broken, count=4), LIMITS, evidence)
         assert evidence.observations["not_counted"] == {"n4": "is NotReady"}
         assert evidence.observations["zones"] == {"a": 3}
+
+    def test_passes_when_a_node_that_just_registered_says_no_size(self) -> None:
+        fresh = replace(
+            NODE, conditions={}, cpu_capacity=None, cpu_allocatable=None, memory_capacity=None
+        )
+        evidence = Evidence()
+        self.check(cluster(fresh, count=4), LIMITS, evidence)
+        assert evidence.observations["not_counted"] == {"n4": "never said Ready"}
 
     @pytest.mark.parametrize(
         ("node", "problem"),

@@ -129,6 +129,7 @@ def test_passes_when_each_workload_has_a_policy_of_its_own() -> None:
         allow(peer(pods=labels(app="web"))),
         allow(peer(pods=EVERYTHING)),
         allow(peer(namespaces=labels(team="ops"))),
+        allow(peer(namespaces=expression("team", "Exists"))),
         allow(peer(namespaces=EVERYTHING, pods=labels(app="web"))),
         allow(peer("10.0.0.0/8")),
         allow(peer("0.0.0.0/0", "10.0.0.0/8")),
@@ -177,6 +178,10 @@ def test_fails_and_names_the_pods_that_no_policy_selects(
         (allow(peer("0.0.0.0/0")), "every address of 0.0.0.0/0 in"),
         (allow(peer("0.0.0.0/1"), peer("128.0.0.0/1")), "every address of 0.0.0.0/0 in"),
         (allow(peer(namespaces=EVERYTHING)), "every pod of every namespace"),
+        (
+            allow(peer(namespaces=expression("kubernetes.io/metadata.name", "Exists"))),
+            "every pod of every namespace",
+        ),
         (allow(peer(namespaces=EVERYTHING, pods=EVERYTHING)), "every pod of every namespace"),
     ],
 )

@@ -72,7 +72,10 @@ READS = [
     ("get nodes -o json", ['"kind": "List"', '"8145240Ki"']),
     ("get deploy st-risk-api -n st-risk -o yaml", ["kind: Deployment", "readyReplicas: 3"]),
     ("get node n1 -o jsonpath={.status.allocatable.cpu}", ["3920m"]),
-    ("describe node n1", ["3920m", "Allocated resources", "KubeletReady", "clickhouse-0"]),
+    (
+        "describe node n1",
+        ["3920m", "Allocated resources", "KubeletReady", "clickhouse-0", "HolderIdentity"],
+    ),
     ("describe pod clickhouse-0 -n st-risk", ["Claim", "data-clickhouse-0", "Running"]),
     ("describe deploy st-risk-api -n st-risk", ["st-risk-api-6c9f7d8b5c (3/3 replicas created)"]),
     ("describe netpol -n st-risk default-deny-ingress", ["Policy Types: Ingress"]),

@@ -599,3 +599,44 @@ def secure_lab(certificate: Path, key: Path) -> Iterator[str]:
         yield process.stdout.readline().strip()
         process.communicate()
     assert process.returncode == 0
+
+
+@contextmanager
+def dripping() -> Iterator[int]:
+    """Serve an answer that never ends: a byte at a time, each within any read time-out."""
+    stopped = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip(connection: socket.socket) -> None:
+        with connection:
+            connection.recv(65536)
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000000\r\n\r\n"
+            try:
+                connection.sendall(head)
+                while not stopped.wait(0.1):
+                    connection.sendall(b" ")
+            except OSError:  # the client has gone
+                return
+
+    def accept() -> None:
+        while not stopped.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # closed below
+                return
+            threading.Thread(target=drip, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        stopped.set()
+        listener.close()
+
+
+def test_an_answer_that_drips_ends_in_time() -> None:
+    with dripping() as port:
+        url = f"clickhouse+http://reader@127.0.0.1:{port}/risk"
+        with pytest.raises(ProbeError) as caught:
+            probes.connect(settings(url, timeout="1s"), "run")
+    assert caught.value.kind is ProbeErrorKind.TIMEOUT

@@ -9,6 +9,7 @@ import stat
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,24 @@ class TestKubeconfig:
     def test_a_token_logs_in(self, api: KubernetesApi, tmp_path: Path) -> None:
         file = kubeconfig(tmp_path / "k", api.url, cluster=trusting(api), user={"token": "good"})
         assert uid(settings(file)) == "uid-1"
+
+    def test_the_newline_that_ends_a_token_file_is_not_sent(
+        self, api: KubernetesApi, tmp_path: Path
+    ) -> None:
+        (tmp_path / "token").write_text("good\n")
+        user = {"tokenFile": str(tmp_path / "token")}
+        file = kubeconfig(tmp_path / "k", api.url, cluster=trusting(api), user=user)
+        assert uid(settings(file)) == "uid-1"
+
+    @pytest.mark.parametrize("sign", ["\n", "\u20ac"])
+    def test_a_token_that_cannot_be_sent_is_not_quoted(
+        self, sign: str, api: KubernetesApi, tmp_path: Path
+    ) -> None:
+        user = {"token": f"{SECRET}{sign}more"}
+        file = kubeconfig(tmp_path / "k", api.url, cluster=trusting(api), user=user)
+        error = refusal(lambda: uid(settings(file)))
+        assert error.kind is ProbeErrorKind.UNAUTHORIZED
+        assert SECRET not in "".join(traceback.format_exception(error))
 
     def test_a_wrong_token_is_unauthorized(self, api: KubernetesApi, tmp_path: Path) -> None:
         file = kubeconfig(tmp_path / "k", api.url, cluster=trusting(api), user={"token": SECRET})
@@ -286,6 +305,13 @@ class TestProxy:
         file = self.file(api, tmp_path, "https://k8s.example.test:6443")
         refusal(lambda: uid(settings(file)))
         assert proxy.asked == []
+
+    @pytest.mark.parametrize("proxy", ["socks9://127.0.0.1:1", "ftp://127.0.0.1:1"])
+    def test_a_proxy_of_no_known_kind_is_unreachable(self, proxy: str, tmp_path: Path) -> None:
+        file = kubeconfig(tmp_path / "k", "https://127.0.0.1:1", cluster={"proxy-url": proxy})
+        error = refusal(lambda: probe.connect(settings(file), "run-1"))
+        assert error.kind is ProbeErrorKind.UNREACHABLE
+        assert ("SOCKS" in error.cause) == proxy.startswith("socks")
 
     def test_a_proxy_that_fails_is_named_without_its_password(
         self, api: KubernetesApi, tmp_path: Path

@@ -1,6 +1,7 @@
 """Each way of giving no answer is told apart, says what to do, and ends in time."""
 
 import datetime
+import shlex
 import socket
 import ssl
 import threading
@@ -92,8 +93,10 @@ class TestForbidden:
             error = refusal(lambda: probe.network_policies(client(api, tmp_path)))
         assert error.kind is ProbeErrorKind.FORBIDDEN
         assert "list networkpolicies of the group networking.k8s.io" in error.cause
-        _, command, snippet = error.advice.split("\n", 2)
-        role = yaml.safe_load(snippet)
+        advice, snippet = error.advice.split("\napiVersion", 1)
+        _, *command = advice.splitlines()
+        assert max(map(len, command)) < 72, "a terminal would break it, and the shell run halves"
+        role = yaml.safe_load(f"apiVersion{snippet}")
         assert role["kind"] == "ClusterRole"
         assert role["rules"] == [
             {
@@ -103,8 +106,10 @@ class TestForbidden:
             }
         ]
         name = role["metadata"]["name"]
-        create = "kubectl create rolebinding --namespace=shop"
-        assert command == f"  {create} {name} --clusterrole={name} --user=lab"
+        options = f"--namespace=shop --clusterrole={name} --user=lab"
+        assert shlex.split("".join(line.removesuffix("\\") for line in command)) == (
+            f"kubectl create rolebinding {name}-lab {options}".split()
+        )
 
     def test_the_right_named_is_that_of_the_request_that_was_refused(self, tmp_path: Path) -> None:
         deny = Deny(verb="list", resource="endpointslices", group="discovery.k8s.io")
@@ -125,8 +130,16 @@ class TestForbidden:
 
     def test_a_service_account_is_bound_as_one(self) -> None:
         command = Right("list", "nodes").binding("system:serviceaccount:ci:readiness")
-        assert command.startswith("kubectl create clusterrolebinding readiness-list-nodes ")
+        assert command.startswith("kubectl create clusterrolebinding ")
         assert command.endswith(" --serviceaccount=ci:readiness")
+
+    def test_each_user_has_a_binding_of_its_own(self) -> None:
+        users = ("system:serviceaccount:ci:one", "system:serviceaccount:ci:two", "J. Doe/x%@c.org")
+        commands = [Right("list", "nodes").binding(user) for user in users]
+        names = [shlex.split(command.replace("\\\n", ""))[3] for command in commands]
+        assert names == [
+            f"readiness-list-nodes-{who}" for who in ("ci-one", "ci-two", "j-doe-x-c-org")
+        ]
 
     def test_a_user_name_cannot_leave_the_command(self) -> None:
         assert Right("list", "nodes").binding("a; rm -rf /").endswith(" '--user=a; rm -rf /'")
@@ -345,6 +358,19 @@ class TestTls:
             file = kubeconfig(tmp_path / "k", url.replace("http:", "https:"))
             error = refusal(lambda: probe.identity(probe.connect(settings(file), "run-1")))
         assert error.kind is ProbeErrorKind.UNREACHABLE
+
+    def test_a_port_that_takes_the_connection_and_hangs_stops_the_target(
+        self, tmp_path: Path
+    ) -> None:
+        def say_nothing(connection: socket.socket, ended: threading.Event) -> None:
+            ended.wait()
+
+        with raw_server(say_nothing) as url:
+            file = kubeconfig(tmp_path / "k", url.replace("http:", "https:"))
+            k8s = probe.connect(settings(file, timeout=0.6), "run-1")
+            error = refusal(lambda: probe.nodes(k8s))
+        assert (error.kind, error.stops_target) == (ProbeErrorKind.TIMEOUT, True)
+        assert error.cause == "the connection opens, and no TLS session begins within 0.3 s"
 
     def test_a_port_that_does_not_speak_tls_is_told(self, tmp_path: Path) -> None:
         with Scripted(lambda path, query: Reply()) as server:

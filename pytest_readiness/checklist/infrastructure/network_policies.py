@@ -19,6 +19,7 @@ from pytest_readiness.facts.kubernetes import (
 
 COMPLETED = ("Succeeded", "Failed")  # phases of pods that take no connections any more
 _HIGHEST_PORT = 65535
+_NAMESPACE_NAME = "kubernetes.io/metadata.name"
 _MANY = 10  # more pods than this with one fault and one controller are named by the controller
 
 
@@ -127,10 +128,17 @@ def _everyone(rule: IngressRule) -> str | None:
     if not rule.peers:
         return "everybody"
     for peer in rule.peers:
-        if peer.cidr is None and _is_everything(peer.namespaces) and _is_any_pod(peer):
+        if peer.cidr is None and _is_every_namespace(peer.namespaces) and _is_any_pod(peer):
             return "every pod of every namespace"
     blocks = _whole_internet(peer.cidr for peer in rule.peers if peer.cidr and not peer.excepted)
     return f"every address of {blocks}" if blocks else None
+
+
+def _is_every_namespace(selector: Selector | None) -> bool:
+    """Tell whether a selector is for all; the API server itself gives each namespace its name."""
+    if selector is None or selector.labels:
+        return False
+    return all((e.key, e.operator) == (_NAMESPACE_NAME, "Exists") for e in selector.expressions)
 
 
 def _is_everything(selector: Selector | None) -> bool:

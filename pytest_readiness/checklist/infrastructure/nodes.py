@@ -42,21 +42,26 @@ class Sorted:
 
 
 def sort_nodes(nodes: Iterable[Node], limits: Kubernetes) -> Sorted:
-    """Tell the nodes that count from the others."""
+    """Tell the nodes that count from the others, whose size does not matter.
+
+    A node that has just registered, or a virtual one, may say nothing of its size yet.
+    """
     result = Sorted({}, {}, {}, {})
     for node in nodes:
         reason = not_for_workloads(node)
+        if reason is not None:
+            by_design = not_for_workloads(_without_role_taint(node)) is None
+            (result.by_design if by_design else result.reasons)[node.name] = reason
+            continue
         try:
             measured = size(node, limits.node_cpu, limits.node_memory)
         except ValueError as error:
             result.unclear[node.name] = str(error)
             continue
-        if reason is None and measured.by is not None:
+        if measured.by is not None:
             result.counted[node.name] = measured.by
-        elif reason is not None and not_for_workloads(_without_role_taint(node)) is None:
-            result.by_design[node.name] = reason
         else:
-            result.reasons[node.name] = reason or f"is too small: {measured.says}"
+            result.reasons[node.name] = f"is too small: {measured.says}"
     return result
 
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from pytest_readiness.checks import check
+from pytest_readiness.checks import check, not_applicable
 from pytest_readiness.clock import rfc3339
 from pytest_readiness.facts.clickhouse import (
     Backup,
@@ -73,10 +73,11 @@ def test_every_shard_has_enough_replicas_that_answer(
     evidence.expected(replicas_per_shard=f">= {ch_limits.min_replicas}", errors_count=0)
 
     for shard, replicas in shards.items():
-        if len(replicas) < ch_limits.min_replicas:
+        servers = {(replica.host, replica.port) for replica in replicas}  # one may stand thrice
+        if len(servers) < ch_limits.min_replicas:
             evidence.finding(
                 f"shard/{shard}",
-                f"has {_count(len(replicas), 'replica')}, fewer than {ch_limits.min_replicas}",
+                f"has {_count(len(servers), 'replica')}, fewer than {ch_limits.min_replicas}",
             )
     for replica in ch_replicas.replicas:
         if replica.answers is False:
@@ -132,7 +133,15 @@ def test_every_table_is_replicated_and_its_replicas_agree(
         _judge_table(name, tables, ch_tables.hosts, evidence)
         for table in tables:
             if table.engine.startswith("Replicated"):
-                _judge_state(table, states.get((table.host, name)), ch_limits, evidence)
+                state = states.get((table.host, name))
+                _judge_state(table, state, ch_limits, evidence)
+                planned = len(tuple(ch_tables.hosts.get(table.shard, ())))
+                if state is not None and state.total_replicas < planned:
+                    evidence.finding(
+                        f"table/{name}@{table.host}",
+                        f"is registered with {state.total_replicas} of the {planned} replicas of "
+                        "its shard: they do not share one path in Keeper",
+                    )
 
     assert not evidence.findings
 
@@ -205,6 +214,8 @@ def test_every_disk_of_every_replica_has_room(
     not measured.
     """
     measured = [disk for disk in ch_disks.disks if not disk.unbounded and not disk.read_only]
+    if ch_disks.disks and not measured and not any(disk.broken for disk in ch_disks.disks):
+        not_applicable("every disk is an object store without a size, or read-only")
     evidence.examined(_disk(disk) for disk in (measured or ch_disks.disks))
     evidence.observed(
         free={_disk(disk): disk.free for disk in measured},

@@ -123,7 +123,10 @@ def test_the_control_plane_and_the_services_of_the_cluster_answer(
         evidence.finding("cluster", "kube-system has no DNS service (kube-dns, coredns)")
     for name, service in services.items():
         if not service.ready:
-            evidence.finding(name, f"none of its {service.not_ready} endpoints is ready")
+            some = service.not_ready
+            evidence.finding(
+                name, f"none of its {some} endpoints is ready" if some else "has no endpoints"
+            )
     for unreadable in k8s_health.unreadable:
         evidence.finding(unreadable.name, f"cannot be read: {unreadable.problem}")
 
