@@ -53,12 +53,19 @@ BAD, BAD_MAJOR, BAD_MINOR = item("bad", FAIL), item("bad", FAIL, MAJOR), item("b
 UNASKED, UNKNOWN = item("unasked", NOTCHECKED, reason="no [shop]"), item("unknown", ERROR)
 
 
+def test_a_phase_in_which_nothing_applies_is_incomplete() -> None:
+    whole = judge([NA], selected={NA.id}, missing=[], narrowed=None)
+    assert (whole.name, whole.exit_code) == ("INCOMPLETE", 6)
+    assert whole.reasons == ("no item was checked: none of them applies",)
+    part = judge([NA, OK], selected={NA.id}, missing=[], narrowed=None)
+    assert (part.name, part.exit_code) == ("PARTIAL", 0)
+
+
 @pytest.mark.parametrize(
     ("items", "name", "code"),
     [
         ([OK], "READY", 0),
         ([OK, NA], "READY", 0),
-        ([NA], "INCOMPLETE", 6),
         ([OK, BAD], "NOT READY", 1),
         ([OK, BAD_MAJOR], "NOT READY", 1),
         ([OK, BAD_MINOR], "READY", 0),
