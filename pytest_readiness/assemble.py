@@ -16,7 +16,7 @@ from pytest_readiness.clock import now, rfc3339
 from pytest_readiness.redact import count
 from pytest_readiness.report import model
 from pytest_readiness.results import ItemResult, Outcome, Safety, Severity
-from pytest_readiness.run import Context, identity
+from pytest_readiness.run import Context, identity, lab
 from pytest_readiness.runner import Sent
 from pytest_readiness.selection import ROOT
 from pytest_readiness.verdict import broken_off, completeness, failed_beside, judge
@@ -109,7 +109,7 @@ def _run(
         partial=partial,
         safety=context.settings.readiness.safety,
         workers=len(getattr(config.option, "tx", None) or []),
-        lab=context.plan.lab,
+        lab=lab(context),
         redactions=count(shown) + sum(map(count, facts)),
     )
 

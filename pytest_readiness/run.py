@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pytest_readiness.clock import now, rfc3339
+from pytest_readiness.clock import now
 from pytest_readiness.questions import QUESTIONS, Asker, Question
 from pytest_readiness.redact import Redactor
 from pytest_readiness.settings import Settings, from_values
@@ -59,6 +59,11 @@ class Context:
         """Return the answer of a question. Raises ProbeError or NotChecked."""
         return self.asker.answer(question)
 
+
+IDENTITIES = ("k8s_identity", "ch_identity")
+LAB_CLUSTER = "6f0c41d2-8a53-4f0e-9d4b-2f6a1c7e9b10"  # of kube-system in the lab's world
+NO_UUID = "00000000-0000-0000-0000-000000000000"
+FAULTS_UNKNOWN = "not known: this run did not start it"
 
 CONTEXT = pytest.StashKey[Context]()
 
@@ -109,26 +114,23 @@ def temporary_store(folder: str, settings: Settings) -> FactStore:
 
 def identity(context: Context) -> dict[str, str]:
     """Return what the asked systems say of themselves, as recorded: target -> words."""
-    said: dict[str, str] = {}
-    for question in QUESTIONS:
-        answer = context.store.said(question.name)
-        if answer and question.target not in said:
-            said[question.target] = " ".join(
-                f"{key}={value}"
-                for key, value in answer.items()
-                if isinstance(value, str) and key != "asked_at"
-            )
-    return said
+    return {
+        question.target: " ".join(
+            f"{key}={value}" for key, value in answer.items() if isinstance(value, str)
+        )
+        for question in QUESTIONS
+        if question.name in IDENTITIES and (answer := context.store.said(question.name))
+    }
 
 
-__all__ = [
-    "CONTEXT",
-    "Context",
-    "Plan",
-    "context_of",
-    "enter",
-    "identity",
-    "new_plan",
-    "rfc3339",
-    "temporary_store",
-]
+def lab(context: Context) -> tuple[str, ...] | None:
+    """Return the faults of the lab that was asked, None where no lab was.
+
+    A lab that somebody else started is known by what it says of itself: the UID of its cluster,
+    and the embedded engine, which has no UUID, behind HTTP.
+    """
+    if context.plan.lab is not None:
+        return context.plan.lab
+    cluster, server = (context.store.said(name) for name in IDENTITIES)
+    embedded = server.get("server_uuid") == NO_UUID and "+http" in server.get("url", "")
+    return (FAULTS_UNKNOWN,) if embedded or cluster.get("uid") == LAB_CLUSTER else None

@@ -15,7 +15,9 @@ import pytest
 
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.lab import reference
+from pytest_readiness.lab.kubernetes_api import load_world
 from pytest_readiness.lab.process import LabProcess
+from pytest_readiness.run import FAULTS_UNKNOWN, LAB_CLUSTER
 from tests.plugin.project import Project
 
 LAB_INI = """\
@@ -117,8 +119,9 @@ def test_the_ini_it_prints_is_one(tmp_path: Path) -> None:
     process.communicate(timeout=20)
     assert result.code == 1
     assert result.outcomes()["k8s-nodes"] == "fail"
-    # Asked over the network of an ini, not started by the run: nothing says that it is a lab.
-    assert result.report["run"]["lab"] is None
+    # This run did not start it, and sees all the same that it is the lab.
+    assert result.report["run"]["lab"] == [FAULTS_UNKNOWN]
+    assert "LAB" in (tmp_path / "readiness-report/report.html").read_text().split("</title>")[0]
 
 
 def test_a_report_made_on_it_says_so(tmp_path: Path) -> None:
@@ -216,3 +219,9 @@ def test_as_a_child_it_ends_with_its_input() -> None:
         process.communicate(timeout=20)
         assert process.returncode == 0
         assert os.listdir(folder) == []
+
+
+def test_the_cluster_of_the_lab_is_the_one_that_runs_know() -> None:
+    world = load_world(reference.WORLD / "kubernetes")
+    uids = [it["metadata"]["uid"] for it in world if it["metadata"]["name"] == "kube-system"]
+    assert uids == [LAB_CLUSTER]
