@@ -7,7 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 FIRST, LAST = "<!-- benchmarks -->\n", "<!-- end of benchmarks -->"
-NAMES = ("idle", "kubernetes")
+NAMES = ("idle", "lab", "kubernetes")
 
 
 def main() -> None:

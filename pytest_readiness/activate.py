@@ -3,6 +3,7 @@
 PYTEST_DONT_REWRITE
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import pytest
 from pytest_readiness import catalogue, fixtures
 from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.collect import collect_checklist, own_checks
-from pytest_readiness.controller import Controller, prepare
+from pytest_readiness.controller import TOLD, Controller, prepare
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.plan import copy_facts, plan_run, read_settings, recorded_own
 from pytest_readiness.run import CONTEXT, Context, Plan, enter
@@ -28,9 +29,9 @@ from pytest_readiness.selection import (
     unknown,
 )
 from pytest_readiness.show import Show
+from pytest_readiness.store import FOLDER
 
-# Attributes that xdist gives the config of a worker: what it is told, what it tells at its end.
-WORKER_INPUT, WORKER_OUTPUT = "workerinput", "workeroutput"
+WORKER_INPUT = "workerinput"  # attribute that xdist gives the config of a worker
 _NOTHING_RETURNED = pytest.mark.filterwarnings("error::pytest.PytestReturnNotNoneWarning")
 
 
@@ -94,10 +95,10 @@ def activate(config: pytest.Config) -> Activation:
     if problem is not None:
         raise pytest.UsageError(problem)
     scope = _scope(config, addresses, catalogue.for_phase(phase))
-    tell: Callable[[list[Sent]], None] = partial(_send_to_controller, config)
-    if config.option.collectonly:
-        tell = _tell_nobody
-    elif not _is_worker(config):
+    tell: Callable[[list[Sent]], None] = _tell_nobody
+    if _is_worker(config):
+        tell = partial(_leave_for_controller, context.directory)
+    elif not config.option.collectonly:
         controller = Controller(
             context,
             catalogue.for_phase(phase),
@@ -119,9 +120,12 @@ def _tell_nobody(own: list[Sent]) -> None:
     pass
 
 
-def _send_to_controller(config: pytest.Config, own: list[Sent]) -> None:
-    output: dict[str, object] = getattr(config, WORKER_OUTPUT)
-    output[PROPERTY] = msgspec.json.encode(own).decode()
+def _leave_for_controller(directory: Path, own: list[Sent]) -> None:
+    # In the run directory and not by xdist, which passes on what a worker has to tell at its end:
+    # a run that is interrupted does not wait for it. Every worker collects the same.
+    temporary = directory / FOLDER / f"{TOLD}.{os.getpid()}"
+    temporary.write_bytes(msgspec.json.encode(own))
+    temporary.replace(directory / FOLDER / TOLD)
 
 
 def _enter(config: pytest.Config) -> Context:

@@ -27,6 +27,8 @@ from pytest_readiness.runner import PROPERTY, Sent
 from pytest_readiness.selection import ROOT
 from pytest_readiness.store import FOLDER
 
+TOLD = ".own.json"  # in the folder of facts: the project's own checks, as workers collected them
+
 
 class Controller:
     """Hooks that gather results and end in a report.
@@ -80,13 +82,6 @@ class Controller:
         """Tell a new worker the plan of the run."""
         node.workerinput[PROPERTY] = msgspec.json.encode(self.context.plan).decode()
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """Take what a worker tells at its end; one that died tells nothing, others do."""
-        told = getattr(node, "workeroutput", {}).get(PROPERTY)
-        if told is not None:
-            self.expect(msgspec.json.decode(told, type=list[Sent]))
-
     def expect(self, own: Sequence[Sent]) -> None:
         """Know the project's own checks by name, whether or not a result follows."""
         self.told = True
@@ -137,8 +132,7 @@ class Controller:
         from pytest_readiness.finish import write_run
         from pytest_readiness.verdict import broken_off
 
-        for path in (self.context.directory / FOLDER).glob(".*"):
-            path.unlink()  # locks and marks of the run, which has ended
+        self._clear_up()
         report = assemble(self, session)
         failure = write_run(report, self.context.directory, session.config)
         if failure is not None:  # what nobody can read is not ready
@@ -147,6 +141,14 @@ class Controller:
         self.report = report
         session.exitstatus = report.verdict.exit_code
         return result
+
+    def _clear_up(self) -> None:
+        """Read what workers left for this process, and remove it with locks and marks."""
+        facts = self.context.directory / FOLDER
+        if (facts / TOLD).exists():
+            self.expect(msgspec.json.decode((facts / TOLD).read_bytes(), type=list[Sent]))
+        for path in facts.glob(".*"):
+            path.unlink()
 
     def _without_result(self, report: pytest.TestReport) -> None:
         if report.when not in ("setup", "call", "teardown"):

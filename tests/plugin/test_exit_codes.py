@@ -3,19 +3,7 @@
 import pytest
 
 from tests.plugin.project import BAD, READY_INI, Project, check_source, checks_file
-from tests.plugin.test_selection import kubeconfig
-
-ASKING = """\
-[readiness]
-system = shop
-environment = test
-phase = verification
-
-[kubernetes]
-kubeconfig = kubeconfig.yaml
-context = lab
-namespace = shop
-"""
+from tests.plugin.test_selection import INI, kubeconfig
 
 
 def write_bad(project: Project, severity: str) -> None:
@@ -122,7 +110,7 @@ def test_5_when_nothing_is_selected(project: Project) -> None:
 
 
 def test_6_when_a_question_has_no_answer(project: Project) -> None:
-    project.write("readiness.ini", ASKING)
+    project.write("readiness.ini", INI)
     project.write("kubeconfig.yaml", kubeconfig("http://127.0.0.1:9"))
     result = project.run("-m", "readiness")
     assert (result.code, result.report["verdict"]["name"]) == (6, "INCOMPLETE")
