@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,15 @@ def fault_lines() -> list[str]:
 
 
 class Platform:
-    """The running lab. values: what an ini needs to find it, section -> key -> text."""
+    """The running lab. values: what an ini needs to find it, section -> key -> text.
+
+    Raises ReadinessError for an unknown fault, or without the engine of the extra `lab`.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
         chosen = named(names)
+        if find_spec("chdb") is None:
+            raise ReadinessError("the lab needs its extra: pip install 'pytest-readiness[lab]'")
         self._running = ExitStack()
         try:
             self._folder = Path(

@@ -225,3 +225,9 @@ def test_the_cluster_of_the_lab_is_the_one_that_runs_know() -> None:
     world = load_world(reference.WORLD / "kubernetes")
     uids = [it["metadata"]["uid"] for it in world if it["metadata"]["name"] == "kube-system"]
     assert uids == [LAB_CLUSTER]
+
+
+def test_says_what_to_install_without_its_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "find_spec", lambda name: None)
+    with pytest.raises(ReadinessError, match=r"pip install 'pytest-readiness\[lab\]'"):
+        reference.Platform([])
