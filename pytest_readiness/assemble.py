@@ -18,7 +18,7 @@ from pytest_readiness.report import model
 from pytest_readiness.results import ItemResult, Outcome, Safety, Severity
 from pytest_readiness.run import Context, identity, lab
 from pytest_readiness.runner import Sent
-from pytest_readiness.selection import ROOT
+from pytest_readiness.selection import ROOT, place
 from pytest_readiness.verdict import broken_off, completeness, failed_beside, judge
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _packaged(controller: "Controller", why: str) -> Iterable[model.Item]:
     selected = set(controller.selected)
     for item in controller.items:
         result = controller.results.get(item.id)
-        nodeid = f"{ROOT}/{item.section}/{item.subsection}::{item.id}"
+        nodeid = place(item)
         if result is None:
             reason = _missing_reason(controller, nodeid, why) if item.id in selected else None
             result = ItemResult(

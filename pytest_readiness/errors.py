@@ -5,6 +5,7 @@ PYTEST_DONT_REWRITE
 
 from collections.abc import Iterable
 from enum import StrEnum
+from pathlib import Path
 
 
 class ReadinessError(Exception):
@@ -65,6 +66,24 @@ class ProbeError(ReadinessError):
         self.advice = advice
         self.stops_target = kind in _WHOLE_TARGET if stops_target is None else stops_target
         super().__init__(f"{target}: {question}: {kind}: {cause}")
+
+
+def told(error: BaseException) -> str:
+    """Return `TypeError: first line at file:line` of what broke, whatever its text is made of."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    at = f" at {Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else ""
+    return f"{type(error).__name__}: {first_line(error)}{at}"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of the error's text, empty when it has none."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # __str__ is foreign code, and the error itself is what matters
+        return "an error whose text cannot be made"
+    return lines[0] if lines else ""
 
 
 class NotChecked(ReadinessError):

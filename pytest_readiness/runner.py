@@ -10,7 +10,6 @@ import logging
 import warnings
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,7 +19,14 @@ from _pytest.outcomes import Failed, Skipped, XFailed
 from pytest_readiness.checks import CheckMeta, NotApplicable
 from pytest_readiness.clock import rfc3339
 from pytest_readiness.collect import Judged, Unjudged, check_of, item_id
-from pytest_readiness.errors import NotChecked, NothingExamined, NotJsonSafe, ProbeError
+from pytest_readiness.errors import (
+    NotChecked,
+    NothingExamined,
+    NotJsonSafe,
+    ProbeError,
+    first_line,
+    told,
+)
 from pytest_readiness.fixtures import EVIDENCE
 from pytest_readiness.results import Evidence, EvidenceRecord, ItemResult, Outcome, Safety
 from pytest_readiness.run import Context
@@ -262,12 +268,12 @@ def _judge(
         case XFailed():
             return Outcome.NOTCHECKED, "xfail: a check is not expected to fail", None, None
         case AssertionError() | Failed() if when == "call":
-            text = None if evidence.findings else _first_line(raised) or "the assertion is false"
+            text = None if evidence.findings else first_line(raised) or "the assertion is false"
             return Outcome.FAIL, text, None, None
         case NotJsonSafe():
             return Outcome.ERROR, str(raised), "Correct the check.", None
         case _:
-            reason = f"{when} broke: {type(raised).__name__}: {_first_line(raised)}{_at(raised)}"
+            reason = f"{when} broke: {told(raised)}"
             return Outcome.ERROR, reason, "This is a defect of the check or its fixtures.", None
 
 
@@ -312,21 +318,6 @@ def _utf8(text: str | None) -> str | None:
 def _holds_checks(collector: pytest.Collector) -> bool:
     module = isinstance(collector, pytest.Module) and collector.path.is_file()
     return module and b"pytest_readiness" in collector.path.read_bytes()
-
-
-def _first_line(error: BaseException) -> str:
-    try:
-        lines = str(error).strip().splitlines()
-    except Exception:
-        return "an error whose text cannot be made"
-    return lines[0] if lines else ""
-
-
-def _at(error: BaseException) -> str:
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    return f" at {Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else ""
 
 
 def _rank(safety: Safety) -> int:

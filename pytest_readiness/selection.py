@@ -15,6 +15,7 @@ from _pytest.mark.expression import Expression
 if TYPE_CHECKING:
     # Not imported by a run that turns out not to be one of the checklist.
     from pytest_readiness.catalogue import CatalogueItem
+    from pytest_readiness.report.model import Item
 
 ROOT = "readiness"
 
@@ -100,7 +101,7 @@ def unknown(
     return None
 
 
-def place(item: "CatalogueItem") -> str:
+def place(item: "CatalogueItem | Item") -> str:
     """Return the node id of an item."""
     return f"{ROOT}/{item.section}/{item.subsection}::{item.id}"
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from pytest_readiness.clock import now, rfc3339
-from pytest_readiness.errors import NotChecked, ProbeError, ProbeErrorKind
+from pytest_readiness.errors import NotChecked, ProbeError, ProbeErrorKind, told
 from pytest_readiness.redact import Redactor
 
 SCHEMA = "pytest-readiness/fact/v1"
@@ -267,15 +267,11 @@ def _unreadable(path: Path, problem: str) -> NoReturn:
 
 
 def _broken(ask: Ask, error: Exception) -> ProbeError:
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    at = f" at {Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else ""
     return ProbeError(
         ProbeErrorKind.BROKE,
         target=ask.source,
         question=ask.question,
-        cause=f"{type(error).__name__}: {error}{at}",
+        cause=told(error),
         advice="This is a defect of the probe: report it with this line.",
         stops_target=False,
     )

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from pytest_readiness.clock import now
-from pytest_readiness.errors import NotChecked, ProbeError, ProbeErrorKind
+from pytest_readiness.errors import NotChecked, ProbeError, ProbeErrorKind, told
 from pytest_readiness.redact import Redactor
 from pytest_readiness.store import Ask, FactStore
 
@@ -287,3 +287,12 @@ def test_two_processes_at_once_ask_once(folder: Path) -> None:
     ]
     assert [process.wait(timeout=60) for process in both] == [0, 0]
     assert len(list(folder.glob("asked-*"))) == 1
+
+
+def test_a_probe_that_breaks_without_words_is_told_by_its_kind(tmp_path: Path) -> None:
+    class Speechless(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert told(Speechless()) == "Speechless: an error whose text cannot be made"
+    assert told(ValueError("one\ntwo")) == "ValueError: one"

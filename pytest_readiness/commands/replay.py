@@ -15,6 +15,7 @@ from pathlib import Path
 from pytest_readiness.assemble import NOT_SELECTED, OWN_SECTION
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.report import model
+from pytest_readiness.selection import place
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -65,5 +66,4 @@ def _selection(report: model.Report) -> list[str]:
     ]
     if len(chosen) == len(items):
         return ["-m", "readiness", *narrowed]
-    ids = [f"readiness/{item.section}/{item.subsection}::{item.id}" for item in chosen]
-    return [*ids, *narrowed]
+    return [*map(place, chosen), *narrowed]

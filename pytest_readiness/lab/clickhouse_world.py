@@ -32,7 +32,6 @@ from typing import Any, Literal
 import msgspec
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.results import Outcome
 
 _STATEMENT_END = re.compile(r";[ \t]*$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
@@ -91,15 +90,6 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     api: tuple[ApiBackup, ...]
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A fault of faults/clickhouse.yaml. turns: item -> outcome. subject: what a finding names."""
-
-    says: str
-    turns: dict[str, Outcome]
-    subject: str | None
-    clickhouse: list[dict[str, Any]]
-
-
 def load_world(folder: Path, changes: Iterable[Mapping[str, Any]] = ()) -> World:
     """Read the world of the folder and apply the changes. Raises WorldError."""
     cluster = _yaml(folder / "cluster.yaml")
@@ -129,12 +119,6 @@ def load_world(folder: Path, changes: Iterable[Mapping[str, Any]] = ()) -> World
     return World(
         cluster=_cluster(cluster), statements=tuple(statements), answers=tuple(answers), api=api
     )
-
-
-def load_faults(path: Path) -> dict[str, Fault]:
-    """Read the faults of a file by name. Raises WorldError."""
-    faults: dict[str, Fault] = _convert(_yaml(path), dict[str, Fault], path.name)
-    return faults
 
 
 def split(script: str) -> list[str]:

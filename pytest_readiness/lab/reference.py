@@ -23,6 +23,7 @@ from pytest_readiness.settings_keys import suggestion
 
 _HERE = Path(__file__).parent
 WORLD = _HERE / "worlds" / "reference"
+FAULTS = _HERE / "faults"
 Values = dict[str, dict[str, str]]
 
 
@@ -43,18 +44,25 @@ class LabFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 @cache
 def faults() -> Mapping[str, LabFault]:
     """Return every fault by name. Raises ReadinessError when two have one name."""
-    import yaml
-
     found: dict[str, LabFault] = {}
-    for path in sorted((_HERE / "faults").glob("*.yaml")):
-        listed = msgspec.convert(
-            yaml.safe_load(path.read_text(encoding="utf-8")), dict[str, LabFault]
-        )
+    for path in sorted(FAULTS.glob("*.yaml")):
+        listed = load_faults(path)
         twice = found.keys() & listed.keys()
         if twice:
             raise ReadinessError(f"faults named twice: {', '.join(sorted(twice))}")
         found |= listed
     return found
+
+
+def load_faults(path: Path) -> dict[str, LabFault]:
+    """Read the faults of one file by name. Raises ReadinessError when it cannot be read."""
+    import yaml
+
+    try:
+        written = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return msgspec.convert(written, dict[str, LabFault])
+    except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
+        raise ReadinessError(f"{path.name}: {error}") from error
 
 
 def named(names: Iterable[str]) -> list[LabFault]:

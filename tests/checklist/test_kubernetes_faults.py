@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-import yaml
 
 from pytest_readiness import lab
 from pytest_readiness.checklist.infrastructure import test_kubernetes as checks
 from pytest_readiness.errors import NothingExamined, ProbeError
 from pytest_readiness.lab.k8s_faults import apply_changes
 from pytest_readiness.lab.kubernetes_api import KubernetesApi, load_world
+from pytest_readiness.lab.reference import load_faults
 from pytest_readiness.probes import kubernetes as probes
 from pytest_readiness.probes.k8s_transport import Client
 from pytest_readiness.results import Evidence, Outcome
@@ -48,17 +48,7 @@ ITEMS: dict[str, tuple[Callable[..., None], tuple[str, ...], bool]] = {
 HEALTHY = dict.fromkeys(ITEMS, Outcome.PASS)
 
 
-class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    says: str
-    turns: dict[str, Outcome]
-    subject: str | None
-    kubernetes: list[dict[str, Any]]
-
-
-FAULTS = msgspec.convert(
-    yaml.safe_load((FOLDER / "faults" / "kubernetes.yaml").read_text(encoding="utf-8")),
-    dict[str, Fault],
-)
+FAULTS = load_faults(FOLDER / "faults" / "kubernetes.yaml")
 
 
 class Judged(NamedTuple):

@@ -11,7 +11,7 @@ from pytest_readiness.checklist.infrastructure import test_clickhouse as checks
 from pytest_readiness.errors import NothingExamined, ProbeError
 from pytest_readiness.lab.clickhouse import reference
 from pytest_readiness.lab.clickhouse_process import LabProcess
-from pytest_readiness.lab.clickhouse_world import load_faults
+from pytest_readiness.lab.reference import load_faults
 from pytest_readiness.probes import clickhouse as probes
 from pytest_readiness.results import Evidence, Outcome
 from pytest_readiness.settings import Settings, from_values

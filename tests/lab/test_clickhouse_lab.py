@@ -19,16 +19,17 @@ from urllib.parse import urlencode, urlsplit
 import clickhouse_connect
 import pytest
 
+from pytest_readiness.errors import ReadinessError
 from pytest_readiness.lab.clickhouse import ClickHouseLab, reference
 from pytest_readiness.lab.clickhouse_process import LabProcess
 from pytest_readiness.lab.clickhouse_world import (
     ApiBackup,
     WorldError,
     listed,
-    load_faults,
     load_world,
     split,
 )
+from pytest_readiness.lab.reference import load_faults
 
 
 class Answer(NamedTuple):
@@ -272,7 +273,7 @@ class TestWorlds:
     def test_an_unknown_key_of_a_fault_is_an_error(self, tmp_path: Path) -> None:
         path = tmp_path / "faults.yaml"
         path.write_text("a: {says: A., turns: {}, subject: null, clickhouse: [], more: 1}")
-        with pytest.raises(WorldError, match="unknown field `more`"):
+        with pytest.raises(ReadinessError, match=r"faults\.yaml: .*unknown field `more`"):
             load_faults(path)
 
     def test_statements_end_with_a_line(self) -> None:
