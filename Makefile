@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 NOX := PATH="$(CURDIR)/$(BIN):$$PATH" nox --non-interactive
 ENVS := $(patsubst tests/environments/%.txt,.envs/%/.ready,$(wildcard tests/environments/*.txt))
 
-.PHONY: readiness test lint bench lock clean
+.PHONY: readiness test bench lock clean
 
 # The exit code is the run's: what `make` adds to it stands in the line it prints.
 readiness: $(VENV)/.ready
@@ -31,10 +31,12 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --target $(@D) --requirement $<
 	@touch $@
 
+include tests/servers/servers.mk
+
 # Needs uv.
 lock:
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 	  --no-emit-find-links --no-header --extra lab --group dev --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .envs .nox readiness-report
+	rm -rf $(VENV) .envs .nox .servers readiness-report

@@ -1,0 +1,60 @@
+"""Where the programs lie that the tests start, and what a test does without one.
+
+Kubernetes' programs are looked for as controller-runtime's envtest looks for them, so that who
+has `setup-envtest` needs nothing else: TEST_ASSET_NAME, then KUBEBUILDER_ASSETS, then
+/usr/local/kubebuilder/bin; everything else, and what is not found there, in .servers/bin.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BUILT = ROOT / ".servers"
+KUBERNETES = ("kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler", "kwok")
+ENVTEST = Path("/usr/local/kubebuilder/bin")
+# Files of Debian packages, and the package that brings them.
+DEBIAN = {"zookeeper": ("/usr/share/java/zookeeper.jar", "zookeeper")}
+
+
+def find(name: str) -> Path | None:
+    """Return where a program lies; None when it is missing."""
+    if name in DEBIAN:
+        return _file(Path(DEBIAN[name][0]))
+    if name == "java":
+        return _file(Path(shutil.which("java") or ""))
+    if name in KUBERNETES:
+        return _envtest(name) or _file(BUILT / "bin" / name)
+    return _file(BUILT / "bin" / name) or _file(BUILT / name)
+
+
+def need(*names: str) -> tuple[Path, ...]:
+    """Return where programs lie; without one, skip by name, or fail where all are required."""
+    found = {name: find(name) for name in names}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        says = "; ".join(f"{name} is missing: {_brings(name)}" for name in missing)
+        if os.environ.get("READINESS_REQUIRE_SERVERS") == "1":
+            pytest.fail(says, pytrace=False)
+        pytest.skip(says)
+    return tuple(path for path in found.values() if path is not None)
+
+
+def _envtest(name: str) -> Path | None:
+    named = os.environ.get("TEST_ASSET_" + name.upper().replace("-", "_"))
+    if named:
+        return _file(Path(named))
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    return _file(Path(assets) / name if assets else ENVTEST / name)
+
+
+def _file(path: Path) -> Path | None:
+    return path if path.exists() and path != Path() else None
+
+
+def _brings(name: str) -> str:
+    if name in DEBIAN:
+        return f"apt-get install {DEBIAN[name][1]}"
+    return "apt-get install default-jre-headless" if name == "java" else "make servers"
