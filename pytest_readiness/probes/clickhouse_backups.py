@@ -6,17 +6,24 @@ written since 23.11 and only once a backup was made), GET /backup/list of clickh
 PYTEST_DONT_REWRITE
 """
 
+import socket
+import ssl
+import time
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
 from pytest_readiness.clock import now
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
 from pytest_readiness.facts.clickhouse import Backup, BackupApi, Backups, BackupState
+from pytest_readiness.probes import certificates
 from pytest_readiness.probes.clickhouse_client import Client
 from pytest_readiness.probes.clickhouse_errors import one_line
-from pytest_readiness.probes.limit import GRACE, within
+from pytest_readiness.probes.limit import GRACE, MAX_BODY, TooLarge, joined, within
+
+if TYPE_CHECKING:
+    import httpx
 
 # Restores stand in the same tables and are none of a backup's states.
 _STATES = {
@@ -25,6 +32,7 @@ _STATES = {
     "BACKUP_FAILED": BackupState.FAILED,
     "BACKUP_CANCELLED": BackupState.FAILED,
 }
+_PIECE = 64 * 1024
 _QUESTION = "list backups"
 _API_QUESTION = "list backups of clickhouse-backup"
 # Two spellings of one moment, so that the type of the column (DateTime before 23.8) is no matter.
@@ -197,32 +205,72 @@ def _get(client: Client, url: str) -> str:
     auth = httpx.BasicAuth(section.backup_api_user, password) if section.backup_api_user else None
     verify: object = True
     if section.ca_file is not None and url.startswith("https"):
-        import ssl
-
         verify = ssl.create_default_context(cafile=str(section.ca_file))
-    headers = {"User-Agent": "pytest-readiness", "X-Readiness-Run": client.run_id}
+    headers = {
+        "User-Agent": "pytest-readiness",
+        "X-Readiness-Run": client.run_id,
+        "Accept-Encoding": "identity",
+    }
+    until = time.monotonic() + client.timeout
+
+    def ask() -> tuple[int, bytes]:
+        address = f"{url}/backup/list"
+        options: dict[str, Any] = {"auth": auth, "headers": headers, "verify": verify}
+        with httpx.stream("GET", address, timeout=client.timeout, **options) as answer:
+            return answer.status_code, _body(url, answer, until)
+
     try:
-        answer = within(
-            client.timeout + GRACE,
-            lambda: httpx.get(
-                f"{url}/backup/list",
-                auth=auth,
-                headers=headers,
-                timeout=client.timeout,
-                verify=verify,  # type: ignore[arg-type]
-            ),
-        )
+        status, body = within(client.timeout + GRACE, ask)
+    except httpx.ConnectTimeout:
+        _api_fail(url, ProbeErrorKind.UNREACHABLE, "no connection within the time allowed")
     except (httpx.TimeoutException, TimeoutError):
         _api_fail(url, ProbeErrorKind.TIMEOUT, "no answer within the time of one question")
-    except httpx.ConnectError as error:
-        untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
-        kind = ProbeErrorKind.UNTRUSTED if untrusted else ProbeErrorKind.UNREACHABLE
-        _api_fail(url, kind, str(error))
     except httpx.HTTPError as error:
-        _api_fail(url, ProbeErrorKind.UNREACHABLE, str(error) or type(error).__name__)
-    if answer.status_code != 200:
-        _api_fail(url, _status_kind(answer.status_code), f"HTTP status {answer.status_code}")
-    return answer.text
+        _api_fail(url, *_transport(error))
+    if status != 200:
+        _api_fail(url, _status_kind(status), f"HTTP status {status}")
+    return body.decode("utf-8", "replace")
+
+
+def _body(url: str, answer: "httpx.Response", until: float) -> bytes:
+    import httpx
+
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
+        # Of unknown size, and nobody asked for it.
+        _api_fail(url, ProbeErrorKind.MALFORMED, "the answer is compressed, and was not to be")
+
+    def check_time() -> None:
+        if time.monotonic() >= until:
+            raise httpx.ReadTimeout("no time left")
+
+    try:
+        return joined(answer.iter_raw(_PIECE), MAX_BODY, check_time)
+    except TooLarge as error:
+        _api_fail(url, ProbeErrorKind.MALFORMED, str(error))
+
+
+def _transport(error: Exception) -> tuple[ProbeErrorKind, str]:
+    """Tell apart what broke below HTTP, in words that no system and no version changes."""
+    import httpx
+
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    for cause in chain:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return ProbeErrorKind.UNTRUSTED, certificates.says(cause)
+        if isinstance(cause, socket.gaierror):
+            return ProbeErrorKind.UNREACHABLE, "the host name does not resolve"
+    if isinstance(error, httpx.ConnectError):
+        said = (cause.strerror for cause in chain if isinstance(cause, OSError) and cause.strerror)
+        return ProbeErrorKind.UNREACHABLE, next(said, str(error))
+    if "complete message body" in str(error) or "incomplete chunked" in str(error):
+        return ProbeErrorKind.MALFORMED, "the answer is truncated"
+    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
+        return ProbeErrorKind.MALFORMED, "the answer is not HTTP"
+    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
+        return ProbeErrorKind.UNREACHABLE, "the connection was closed before the answer"
+    return ProbeErrorKind.UNREACHABLE, str(error) or type(error).__name__
 
 
 def _status_kind(status: int) -> ProbeErrorKind:

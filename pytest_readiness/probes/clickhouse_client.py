@@ -13,6 +13,7 @@ the same writes: its `SET readonly = 1` would bar the one setting the question o
 PYTEST_DONT_REWRITE
 """
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ import msgspec
 
 from pytest_readiness.errors import NotChecked, ProbeError, ProbeErrorKind
 from pytest_readiness.probes.clickhouse_errors import probe_error, refusal
+from pytest_readiness.probes.clickhouse_pool import pool
 from pytest_readiness.probes.limit import GRACE, within
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from pytest_readiness.settings import ClickHouse, Settings
 
 Row = TypeVar("Row")
+_UNHEARD = logging.NullHandler()
 
 
 class Place(NamedTuple):
@@ -84,6 +87,7 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self.driver.close()
+        self.driver.close_connections()
 
     def rows(
         self, question: str, sql: str, row: type[Row], settings: Mapping[str, int] | None = None
@@ -225,24 +229,21 @@ def _server(section: "ClickHouse", run_id: str, timeout: float) -> Client:
         )
     tls = url.scheme.endswith("https")
     password = section.password.reveal() if section.password is not None else ""
-    whole = max(1, math.ceil(timeout))
+    port = url.port or (8443 if tls else 8123)
     options: dict[str, Any] = {
         "interface": "https" if tls else "http",
         "host": url.hostname,
-        "port": url.port or (8443 if tls else 8123),
+        "port": port,
         "username": unquote(url.username or "default"),
         "password": password,
-        # A refused connection is tried twice: both have to fit into the time of one question.
-        "connect_timeout": max(1, whole // 2),
-        "send_receive_timeout": whole,
+        "send_receive_timeout": max(1, math.ceil(timeout)),
         "query_retries": 0,
         "autogenerate_session_id": False,
-        "dedicated_pool": True,
         "headers": {"User-Agent": _user_agent(), "X-Readiness-Run": run_id},
     }
-    if tls and section.ca_file is not None:
-        options["ca_cert"] = str(section.ca_file)
-    return _session(section, run_id, timeout, target, database, options)
+    ca_file = str(section.ca_file) if tls and section.ca_file is not None else None
+    place = (options["interface"], url.hostname or "", port, ca_file)
+    return _session(section, run_id, timeout, target, database, options, place)
 
 
 def _embedded(section: "ClickHouse", run_id: str, timeout: float) -> Client:
@@ -271,18 +272,26 @@ def _session(
     target: str,
     database: str,
     options: dict[str, Any],
+    place: tuple[str, str, int, str | None] | None = None,
 ) -> Client:
+    """Open the session; place is the server's, None for the engine in this process."""
     secrets = tuple(filter(None, (str(options.get("password", "")),)))
     user = str(options.get("username", "default"))
     try:
         from clickhouse_connect import get_client
 
-        def open_session() -> "Driver":
-            return get_client(database=database, **options)
+        # Without any handler its warnings would go to stderr, beside the error that says it.
+        logging.getLogger("clickhouse_connect").addHandler(_UNHEARD)
 
-        embedded = options["interface"] == "chdb"
-        # Two attempts to connect, and three queries of the library's own.
-        driver = open_session() if embedded else within(2 * timeout + GRACE, open_session)
+        def open_session() -> "Driver":
+            if place is None:
+                return get_client(database=database, **options)
+            limited = pool(*place, timeout)
+            session = get_client(database=database, pool_mgr=limited, **options)
+            limited.opened()
+            return session
+
+        driver = open_session() if place is None else within(timeout + GRACE, open_session)
     except Exception as error:
         found = refusal(error)
         if options["interface"] == "chdb" and found.code is None:

@@ -6,9 +6,11 @@ PYTEST_DONT_REWRITE
 """
 
 import re
+import ssl
 from typing import NamedTuple
 
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
+from pytest_readiness.probes import certificates
 
 Kind = ProbeErrorKind
 LONGEST_CAUSE = 300  # one line of a report
@@ -35,6 +37,8 @@ _KIND_OF_STATUS = {
 }
 _CODE = re.compile(r"\bCode: (\d+)\.")
 _STATUS = re.compile(r"\bHTTP status (\d{3})\b")
+# What clickhouse-connect says where the answer to a query of its own makes no sense to it.
+_NOT_CLICKHOUSE = re.compile(r"Unexpected (response|row) |unrecognized data found in stream", re.I)
 _TRAILER = re.compile(r"\s*\(version [^()]*(?:\([^()]*\)[^()]*)*\)|\s*\(for url [^()]*\)")
 _EXCEPTION = re.compile(r"DB::\w*Exception: ")
 _GRANT = re.compile(r"necessary to have (?:the )?grant (.+?)\.?(?: \(ACCESS_DENIED\)|$)", re.DOTALL)
@@ -89,6 +93,8 @@ def refusal(error: BaseException) -> Refusal:
         number = int(status[1])
         fallback = Kind.UNAVAILABLE if number >= 500 else Kind.MALFORMED
         return Refusal(_KIND_OF_STATUS.get(number, fallback), None, text)
+    if _NOT_CLICKHOUSE.match(text):
+        text = "what answers is not ClickHouse"
     return Refusal(Kind.MALFORMED, None, text or type(error).__name__)
 
 
@@ -150,34 +156,64 @@ def _transport(error: BaseException) -> Refusal | None:
             case http.MaxRetryError() if cause.reason is not None:
                 return _transport(cause.reason) or Refusal(Kind.UNREACHABLE, None, _last(cause))
             case http.SSLError():
-                return _tls(_last(cause))
+                return _tls(cause)
             case http.NameResolutionError():
                 return Refusal(Kind.UNREACHABLE, None, "the host name does not resolve")
             case http.NewConnectionError():  # a kind of ConnectTimeoutError, and none of time
-                return Refusal(Kind.UNREACHABLE, None, _last(cause))
+                return Refusal(Kind.UNREACHABLE, None, _system(cause) or _last(cause))
             case http.ReadTimeoutError() | TimeoutError():
                 return Refusal(Kind.TIMEOUT, None, "no answer within the time of one question")
             case http.ConnectTimeoutError():
                 return Refusal(Kind.UNREACHABLE, None, "no connection within the time allowed")
-            case http.ProtocolError() | http.ProxyError():
+            case http.ProxyError():
                 return Refusal(Kind.UNREACHABLE, None, _last(cause))
-            case http.DecodeError() | http.InvalidChunkLength() | http.HTTPError():
+            case http.ProtocolError():
+                return _protocol(cause)
+            case http.HTTPError():
                 return Refusal(Kind.MALFORMED, None, _last(cause))
     return None
 
 
-def _tls(text: str) -> Refusal:
+def _tls(error: Exception) -> Refusal:
+    text = _last(error)
     if "WRONG_VERSION_NUMBER" in text or "wrong version number" in text:
         return Refusal(Kind.MALFORMED, None, "the port does not speak TLS; is it clickhouse+http?")
+    for cause in _chain(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Refusal(Kind.UNTRUSTED, None, certificates.says(cause))
+        if isinstance(cause, ssl.SSLEOFError):
+            return Refusal(Kind.UNREACHABLE, None, "the server closed the TLS connection")
     return Refusal(Kind.UNTRUSTED, None, text)
 
 
+def _protocol(error: Exception) -> Refusal:
+    causes = _chain(error)
+    if any(type(cause).__name__ == "IncompleteRead" for cause in causes):
+        return Refusal(Kind.MALFORMED, None, "the answer is truncated")
+    if any(isinstance(cause, OSError) for cause in causes):
+        return Refusal(Kind.UNREACHABLE, None, "the connection was closed before the answer")
+    if any(type(cause).__name__ in ("BadStatusLine", "LineTooLong") for cause in causes):
+        return Refusal(Kind.MALFORMED, None, "the answer is not HTTP")
+    return Refusal(Kind.UNREACHABLE, None, _last(error))
+
+
+def _system(error: Exception) -> str:
+    """Return the operating system's own words without its number, which differ by system."""
+    found = (cause.strerror for cause in _chain(error) if isinstance(cause, OSError))
+    return next((words for words in found if words), "")
+
+
 def _chain(error: BaseException) -> list[BaseException]:
+    """Return the error and what caused it; urllib3 keeps some causes among the arguments."""
     chain: list[BaseException] = []
-    at: BaseException | None = error
-    while at is not None and at not in chain:
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        at = waiting.pop(0)
+        if at is None or at in chain:
+            continue
         chain.append(at)
-        at = at.__cause__ or at.__context__
+        waiting += [arg for arg in at.args if isinstance(arg, BaseException)]
+        waiting.append(at.__cause__ or at.__context__)
     return chain
 
 

@@ -12,24 +12,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
+from pytest_readiness.probes import certificates
 
 if TYPE_CHECKING:
     from urllib3.exceptions import HTTPError
 
 _LONGEST_CAUSE = 300
 _USER = re.compile(r'User "([^"\n]{1,200})" cannot')
-
-# OpenSSL's X509_V_ERR_*, the ones a person can act on (openssl-verification-options(1)).
-_CERTIFICATE = {
-    9: "the server's certificate is not valid yet",
-    10: "the server's certificate has expired",
-    18: "the server's certificate is self-signed and not in the CA file",
-    19: "the server's certificate chain ends in a CA that is not in the CA file",
-    20: "the server's certificate is signed by a CA that is not in the CA file",
-    21: "the server's certificate is signed by a CA that is not in the CA file",
-    62: "the server's certificate is for another host name",
-    64: "the server's certificate is for another IP address",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,10 +266,9 @@ def _message(body: bytes) -> str:
 def _tls(asked: Asked, error: Exception) -> ProbeError:
     cause = next((e for e in _chain(error) if isinstance(e, ssl.SSLError)), None)
     if isinstance(cause, ssl.SSLCertVerificationError):
-        said = _CERTIFICATE.get(cause.verify_code, cause.verify_message)
         return asked.error(
             ProbeErrorKind.UNTRUSTED,
-            said,
+            certificates.says(cause),
             "Check certificate-authority-data and tls-server-name of the context's cluster, and "
             "the certificate with `openssl s_client -connect HOST:PORT -showcerts`.",
         )

@@ -12,6 +12,8 @@ from pytest_readiness.probes.k8s_lists import collect
 from pytest_readiness.probes.k8s_transport import Question
 
 _SYSTEM = "kube-system"
+# `ok`, or with ?verbose a line a check and the last one below (apiserver pkg/server/healthz).
+_READY = re.compile(rb"\A\s*ok\s*\Z|check passed\s*\Z")
 _FAILED = re.compile(r"^\[-\](\S+)", re.MULTILINE)
 # The cluster's own services: those of kube-system as `kubectl cluster-info` has them, and ingress
 # controllers wherever they are, by the label their charts give (app.kubernetes.io/name).
@@ -36,6 +38,8 @@ def ready(question: Question) -> tuple[str, tuple[str, ...]]:
         right = Right("get", url=endpoint)
         status, body = question.get(endpoint, right=right)
         if status == 200:
+            if not _READY.search(body):
+                raise question.asked.malformed(f"{endpoint} answers 200 and does not say ok")
             return endpoint, ()
         failing = tuple(_FAILED.findall(body.decode("utf-8", "replace"))[:50])
         if failing:

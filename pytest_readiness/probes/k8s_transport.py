@@ -21,11 +21,11 @@ from pytest_readiness.errors import ProbeError, ProbeErrorKind
 from pytest_readiness.probes import k8s_errors
 from pytest_readiness.probes.k8s_config import quiet
 from pytest_readiness.probes.k8s_errors import Asked, Right
+from pytest_readiness.probes.limit import MAX_BODY, TooLarge, joined
 from pytest_readiness.probes.limit import within as within
 
 Answer = TypeVar("Answer")
 
-MAX_BODY = 64 * 1024 * 1024  # bytes, decompressed; a page of 500 pods of 20 kB is 10 MB
 _PIECE = 256 * 1024
 _STATUS_RETRIES = 2
 _GRACE = 0.5  # seconds the working thread has to give its own, better error
@@ -204,15 +204,10 @@ class Question:
             ) from None
 
     def _read(self, response: Any) -> bytes:
-        pieces, size = [], 0
-        for piece in response.stream(_PIECE, decode_content=True):
-            size += len(piece)
-            if size > MAX_BODY:
-                response.close()  # unread bytes are of no use to a next request
-                raise self.asked.malformed(f"the answer is larger than {MAX_BODY >> 20} MiB")
-            pieces.append(piece)
-            self._left()
-        return b"".join(pieces)
+        try:
+            return joined(response.stream(_PIECE, decode_content=True), MAX_BODY, self._left)
+        except TooLarge as error:
+            raise self.asked.malformed(str(error)) from None
 
 
 @contextmanager

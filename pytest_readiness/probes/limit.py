@@ -1,14 +1,16 @@
-"""A limit on the whole of a question; those of the clients hold from one byte to the next.
+"""Limits on the whole of a question and of an answer; those of the clients hold byte by byte.
 
 PYTEST_DONT_REWRITE
 """
 
+import mmap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import TypeVar
 
 Answer = TypeVar("Answer")
+MAX_BODY = 32 * 1024 * 1024  # bytes, decompressed; a page of 500 pods of 20 kB is 10 MB
 GRACE = 0.5  # seconds the working thread has to give its own, better error
 
 
@@ -24,6 +26,31 @@ def within(seconds: float, work: Callable[[], Answer]) -> Answer:
     )
     thread.start()
     return outcome.result(seconds)
+
+
+class TooLarge(Exception):
+    """An answer larger than any true one."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"the answer is larger than {most >> 20} MiB")
+
+
+def joined(pieces: Iterable[bytes], most: int, check_time: Callable[[], object]) -> bytes:
+    """Return the pieces of an answer as one. Raises TooLarge past `most` bytes.
+
+    check_time is called after each piece, and raises when there is no time for another.
+    """
+    size = 0
+    # Pages of its own, which go back to the system at once: pieces of an answer that is too large
+    # would stay in the heap of this thread, and each question has another thread.
+    with mmap.mmap(-1, most) as kept:
+        for piece in pieces:
+            size += len(piece)
+            if size > most:
+                raise TooLarge(most)
+            kept.write(piece)
+            check_time()
+        return kept[:size]
 
 
 def _settle(outcome: "Future[Answer]", work: Callable[[], Answer]) -> None:

@@ -17,7 +17,7 @@ import pytest
 from pytest_readiness.errors import NotChecked, ProbeError, ProbeErrorKind
 from pytest_readiness.facts.clickhouse import BackupState
 from pytest_readiness.lab.clickhouse import reference
-from pytest_readiness.lab.clickhouse_process import Addresses, LabProcess
+from pytest_readiness.lab.clickhouse_process import Addresses, ClickHouseProcess
 from pytest_readiness.lab.tls import write_tls
 from pytest_readiness.probes import clickhouse as probes
 from pytest_readiness.settings import ClickHouse, Secret, Settings, from_values
@@ -46,8 +46,8 @@ def settings(url: str, *, cluster: str = "risk", timeout: str = "2s", **more: An
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[LabProcess]:
-    with LabProcess(reference()) as process:
+def lab() -> Iterator[ClickHouseProcess]:
+    with ClickHouseProcess(reference()) as process:
         yield process
 
 
@@ -67,14 +67,14 @@ def failing(at: Addresses, question: Any, **more: Any) -> ProbeError:
 
 
 class TestAnswers:
-    def test_says_which_server_it_is(self, lab: LabProcess) -> None:
+    def test_says_which_server_it_is(self, lab: ClickHouseProcess) -> None:
         at = lab.start()
         with client_of(at) as client:
             found = probes.identity(client)
         assert (found.url, found.database) == (at.url, "risk")
         assert found.version[0].isdigit()
 
-    def test_lists_two_shards_in_order(self, lab: LabProcess) -> None:
+    def test_lists_two_shards_in_order(self, lab: ClickHouseProcess) -> None:
         at = lab.start([{"cluster": {"shards": [["a", "b"], ["c"]], "dead": ["b"]}}])
         with client_of(at) as client:
             found = probes.replicas(client)
@@ -84,7 +84,7 @@ class TestAnswers:
             (2, 1, "c", True),
         ]
 
-    def test_joins_every_replica_with_its_name(self, lab: LabProcess) -> None:
+    def test_joins_every_replica_with_its_name(self, lab: ClickHouseProcess) -> None:
         change = "ALTER TABLE lab.disks UPDATE free_space = place WHERE name = 'default'"
         at = lab.start([{"sql": change}])
         with client_of(at) as client:
@@ -92,7 +92,7 @@ class TestAnswers:
         free = {disk.host: disk.free for disk in found.disks if disk.name == "default"}
         assert free == {f"ch-{n}.ch.st-risk.svc": n + 1 for n in range(3)}
 
-    def test_counts_an_address_that_stands_twice_once(self, lab: LabProcess) -> None:
+    def test_counts_an_address_that_stands_twice_once(self, lab: ClickHouseProcess) -> None:
         """One server with a replica of two shards: circular replication."""
         twice = (
             "INSERT INTO lab.clusters (cluster, shard_num, replica_num, host_name, port) "
@@ -106,7 +106,7 @@ class TestAnswers:
         assert all(replica.answers for replica in found.replicas)
         assert len({disk.host for disk in disks.disks}) == 3
 
-    def test_reads_the_oldest_failure_of_a_queue(self, lab: LabProcess) -> None:
+    def test_reads_the_oldest_failure_of_a_queue(self, lab: ClickHouseProcess) -> None:
         entry = (
             "INSERT INTO lab.replication_queue (place, database, table, create_time, "
             "last_exception) VALUES (2, 'risk', 'trades', now() - {}, "
@@ -118,7 +118,7 @@ class TestAnswers:
         told = {(t.host, t.table): t.oldest_failure for t in found.tables if t.oldest_failure}
         assert told == {("ch-1.ch.st-risk.svc", "trades"): "Code 234: older"}
 
-    def test_reads_backups_without_a_log(self, lab: LabProcess) -> None:
+    def test_reads_backups_without_a_log(self, lab: ClickHouseProcess) -> None:
         at = lab.start([{"sql": "DROP VIEW system.backup_log"}])
         with client_of(at) as client:
             found = probes.backups(client)
@@ -128,7 +128,7 @@ class TestAnswers:
             "Disk('backups', 'risk-2')",
         ]
 
-    def test_times_are_utc_whatever_the_zone_of_the_server(self, lab: LabProcess) -> None:
+    def test_times_are_utc_whatever_the_zone_of_the_server(self, lab: ClickHouseProcess) -> None:
         at = lab.start(
             [
                 {"sql": "TRUNCATE TABLE lab.backup_log"},
@@ -144,7 +144,7 @@ class TestAnswers:
         moment = datetime(2026, 11, 24, 0, 15, tzinfo=UTC)
         assert {backup.ended for backup in found.backups} == {moment}
 
-    def test_a_cancelled_backup_failed_and_a_restore_is_none(self, lab: LabProcess) -> None:
+    def test_a_cancelled_backup_failed_and_a_restore_is_none(self, lab: ClickHouseProcess) -> None:
         at = lab.start(
             [
                 {"sql": "TRUNCATE TABLE lab.backup_log"},
@@ -177,7 +177,7 @@ class TestSessions:
         ],
     )
     def test_every_profile_is_asked_as_far_as_it_allows(
-        self, lab: LabProcess, profile: dict[str, int], sent: dict[str, str | None]
+        self, lab: ClickHouseProcess, profile: dict[str, int], sent: dict[str, str | None]
     ) -> None:
         at = lab.start([{"cluster": {"profile": profile}}])
         with client_of(at) as client:
@@ -187,33 +187,35 @@ class TestSessions:
         last = lab.requests()[-1]
         assert {name: last.parameters.get(name) for name in sent} == sent
 
-    def test_a_dead_replica_is_named_to_a_user_who_may_set_nothing(self, lab: LabProcess) -> None:
+    def test_a_dead_replica_is_named_to_a_user_who_may_set_nothing(
+        self, lab: ClickHouseProcess
+    ) -> None:
         cluster = {"shards": [["ch-1", "ch-10", "ch-2"]], "dead": ["ch-1"]}
         at = lab.start([{"cluster": {**cluster, "profile": {"readonly": 1}}}])
         with client_of(at) as client:
             found = probes.replicas(client)
         assert [replica.answers for replica in found.replicas] == [False, None, None]
 
-    def test_a_profile_that_hides_the_dead_is_refused(self, lab: LabProcess) -> None:
+    def test_a_profile_that_hides_the_dead_is_refused(self, lab: ClickHouseProcess) -> None:
         profile = {"skip_unavailable_shards": 1, "readonly": 1}
         at = lab.start([{"cluster": {"profile": profile}}])
         error = failing(at, probes.disks)
         assert error.kind is ProbeErrorKind.FORBIDDEN
         assert "skip_unavailable_shards" in error.cause
 
-    def test_a_profile_that_hides_the_dead_is_overruled(self, lab: LabProcess) -> None:
+    def test_a_profile_that_hides_the_dead_is_overruled(self, lab: ClickHouseProcess) -> None:
         cluster = {"shards": [["a", "b"]], "dead": ["b"]}
         at = lab.start([{"cluster": {**cluster, "profile": {"skip_unavailable_shards": 1}}}])
         assert failing(at, probes.disks).kind is ProbeErrorKind.UNREACHABLE
 
-    def test_the_session_cannot_write(self, lab: LabProcess) -> None:
+    def test_the_session_cannot_write(self, lab: ClickHouseProcess) -> None:
         at = lab.start()
         with client_of(at) as client, pytest.raises(ProbeError) as caught:
             client.rows("write", "CREATE DATABASE mine", dict)
         assert caught.value.kind is ProbeErrorKind.FORBIDDEN
         assert caught.value.cause.startswith("Code 164: ")
 
-    def test_the_password_opens_and_is_never_told(self, lab: LabProcess) -> None:
+    def test_the_password_opens_and_is_never_told(self, lab: ClickHouseProcess) -> None:
         at = lab.start(password=PASSWORD)
         right = Secret("${env:X}", PASSWORD)
         with client_of(at, password=right) as client:
@@ -231,7 +233,7 @@ class TestSessions:
 
 
 class TestRefusals:
-    def test_a_database_that_is_not_there(self, lab: LabProcess) -> None:
+    def test_a_database_that_is_not_there(self, lab: ClickHouseProcess) -> None:
         at = lab.start()
         with pytest.raises(ProbeError) as caught:
             probes.connect(settings(at.url.replace("/risk", "/rusk")), "run-1")
@@ -244,13 +246,13 @@ class TestRefusals:
             probes.connect(settings(f"clickhouse+http://reader@127.0.0.1:1{path}"), "run-1")
         assert caught.value.stops_target
 
-    def test_a_cluster_that_is_not_there(self, lab: LabProcess) -> None:
+    def test_a_cluster_that_is_not_there(self, lab: ClickHouseProcess) -> None:
         at = lab.start()._replace(cluster="risc")
         error = failing(at, probes.replicas)
         assert error.kind is ProbeErrorKind.ABSENT
         assert error.cause == "there is no cluster 'risc'; system.clusters has risk"
 
-    def test_a_name_is_never_taken_for_sql(self, lab: LabProcess) -> None:
+    def test_a_name_is_never_taken_for_sql(self, lab: ClickHouseProcess) -> None:
         at = lab.start()._replace(cluster="a' OR '1'='1\\")
         assert failing(at, probes.replicas).kind is ProbeErrorKind.ABSENT
 
@@ -276,7 +278,7 @@ class TestRefusals:
         ],
     )
     def test_errors_are_told_apart(
-        self, lab: LabProcess, answer: tuple[int, int | None, str], kind: str, cause: str
+        self, lab: ClickHouseProcess, answer: tuple[int, int | None, str], kind: str, cause: str
     ) -> None:
         status, code, text = answer
         body = f"Code: {code}. DB::Exception: {text}. (NAME) (version 26.5.1.1)" if code else text
@@ -289,15 +291,17 @@ class TestRefusals:
         assert "Traceback" not in str(error)
         assert error.advice
 
-    def test_an_answer_that_never_comes(self, lab: LabProcess) -> None:
+    def test_an_answer_that_never_comes(self, lab: ClickHouseProcess) -> None:
         at = lab.start([{"answer": {"query": "system.disks", "does": "hang"}}])
         error = failing(at, probes.disks, timeout="1s")
         assert error.kind is ProbeErrorKind.TIMEOUT
 
-    @pytest.mark.parametrize("does", ["reset", "truncate"])
-    def test_a_connection_that_breaks(self, lab: LabProcess, does: str) -> None:
+    @pytest.mark.parametrize(
+        ("does", "kind"), [("reset", "unreachable"), ("truncate", "malformed")]
+    )
+    def test_a_connection_that_breaks(self, lab: ClickHouseProcess, does: str, kind: str) -> None:
         at = lab.start([{"answer": {"query": "system.disks", "does": does}}])
-        assert failing(at, probes.disks).kind is ProbeErrorKind.UNREACHABLE
+        assert failing(at, probes.disks).kind == kind
 
     @pytest.mark.parametrize(
         ("text", "grant"),
@@ -320,7 +324,9 @@ class TestRefusals:
             ),
         ],
     )
-    def test_a_missing_grant_is_printed(self, lab: LabProcess, text: str, grant: str) -> None:
+    def test_a_missing_grant_is_printed(
+        self, lab: ClickHouseProcess, text: str, grant: str
+    ) -> None:
         body = f"Code: 497. DB::Exception: {text} (version 26.5.1.1 (official build))"
         put = {"query": "system.disks", "status": 403, "code": 497, "body": body}
         error = failing(lab.start([{"answer": put}]), probes.disks)
@@ -397,7 +403,7 @@ LISTED = (
 
 class TestBackupApi:
     @pytest.fixture
-    def client(self, lab: LabProcess) -> Iterator[probes.Client]:
+    def client(self, lab: ClickHouseProcess) -> Iterator[probes.Client]:
         with client_of(lab.start()) as client:
             yield client
 
