@@ -30,7 +30,8 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "erase")
     # The zone has minutes and the locale no letters beyond ASCII: neither may matter anywhere.
     somewhere = {"TZ": "Asia/Kathmandu", "LC_ALL": "C"}
-    session.run("coverage", "run", "-m", "pytest", "-n", "2", *session.posargs, env=somewhere)
+    workers = ["-n", "2", "--dist", "loadgroup"]
+    session.run("coverage", "run", "-m", "pytest", *workers, *session.posargs, env=somewhere)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

@@ -55,6 +55,14 @@ def plane(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[kubernetes
         yield started
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the users of the shared cluster on one worker, where none waits for another."""
+    for item in items:
+        if "cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show the end of the servers' logs below a test that fails."""
