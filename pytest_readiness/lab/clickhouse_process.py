@@ -29,7 +29,7 @@ class Addresses(NamedTuple):
     cluster: str
 
 
-class LabProcess:
+class ClickHouseProcess:
     """A context manager that holds the process; `start` may be called again and again."""
 
     def __init__(self, world: Path) -> None:

@@ -5,8 +5,8 @@ replica that does not answer fails the question (kind UNREACHABLE): an answer wi
 complete. Only `replicas` may leave it out, because it is the question which one that is.
 
 The user needs `SELECT` on system.clusters, one, tables, replicas, replication_queue, disks,
-backups and backup_log, `REMOTE` for clusterAllReplicas, and `SHOW TABLES` on the database:
-system.tables and system.replicas hide what a user may not see.
+backups and backup_log, `READ ON REMOTE` (`REMOTE` in older servers) for clusterAllReplicas, and
+`SHOW TABLES` on the database: system.tables and system.replicas hide what a user may not see.
 
 PYTEST_DONT_REWRITE
 """
@@ -19,7 +19,7 @@ from pytest_readiness.errors import ProbeError, ProbeErrorKind
 from pytest_readiness.facts import clickhouse as facts
 from pytest_readiness.probes.clickhouse_backups import backup_api, backups
 from pytest_readiness.probes.clickhouse_client import Client, Place, connect, text
-from pytest_readiness.probes.clickhouse_errors import one_line
+from pytest_readiness.probes.clickhouse_errors import identifier, one_line
 
 __all__ = [
     "Client",
@@ -122,8 +122,12 @@ def replicas(client: Client) -> facts.Replicas:
 
 
 def tables(client: Client) -> facts.Tables:
-    """Return the tables of the database on every replica. Raises ProbeError."""
+    """Return the tables of the database on every replica.
+
+    Raises ProbeError, also (FORBIDDEN) for a user whom system.tables shows only some of them.
+    """
     question = "list tables"
+    _sees_all_tables(client, question)
     rows = client.everywhere(
         question,
         "database, name, engine",
@@ -238,6 +242,20 @@ def _named(error: ProbeError, places: tuple[Place, ...]) -> list[bool]:
         and (hosts.count(host) == 1 or f"{host}:{place.port}" in error.cause)
         for host, place in zip(hosts, places, strict=True)
     ]
+
+
+def _sees_all_tables(client: Client, question: str) -> None:
+    """Raise ProbeError where tables are hidden: those that are left would look like all."""
+    grant = f"SHOW TABLES ON {identifier(client.database)}.*"
+    if client.may(question, grant) is False:
+        raise ProbeError(
+            ProbeErrorKind.FORBIDDEN,
+            target=client.target,
+            question=question,
+            cause=f"{client.user} lacks the grant {grant}: system.tables and system.replicas "
+            "would leave out in silence what this user may not see",
+            advice=f"GRANT {grant} TO {identifier(client.user)};",
+        )
 
 
 def _table(place: Place, row: _TableRow) -> facts.Table:

@@ -24,7 +24,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import msgspec
 
 from pytest_readiness.errors import NotChecked, ProbeError, ProbeErrorKind
-from pytest_readiness.probes.clickhouse_errors import probe_error, refusal
+from pytest_readiness.probes.clickhouse_errors import Refusal, broken_off, probe_error, refusal
 from pytest_readiness.probes.clickhouse_pool import pool
 from pytest_readiness.probes.limit import GRACE, within
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pytest_readiness.settings import ClickHouse, Settings
 
 Row = TypeVar("Row")
+_SYNTAX_ERROR = 62
 _UNHEARD = logging.NullHandler()
 
 
@@ -106,7 +107,28 @@ class Client:
         try:
             return [msgspec.json.decode(line, type=row, strict=False) for line in _lines(answer)]
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            found = broken_off(answer)
+            if found is not None:
+                raise self._refused(question, found) from None
             raise self.malformed(question, str(error)) from None
+
+    def may(self, question: str, grant: str) -> bool | None:
+        """Say whether the user has the grant; None where the server is too old to be asked.
+
+        Raises ProbeError. CHECK GRANT takes no FORMAT and answers 1 or 0; servers that do not know
+        it call it a syntax error.
+        """
+        try:
+            answer = self._limited(lambda: self.driver.raw_query(f"CHECK GRANT {grant}"))
+        except Exception as error:
+            found = refusal(error)
+            if found.code == _SYNTAX_ERROR:
+                return None
+            raise self._refused(question, found) from None
+        said = answer.strip()
+        if said not in (b"0", b"1"):
+            raise self.malformed(question, "the answer to CHECK GRANT is neither 1 nor 0")
+        return said == b"1"
 
     def _limited(self, work: "Callable[[], bytes]") -> bytes:
         if self.settings.url.startswith("chdb://"):
@@ -174,13 +196,12 @@ class Client:
 
     def fail(self, question: str, error: Exception) -> NoReturn:
         """Raise the ProbeError of a library's exception."""
-        raise probe_error(
-            refusal(error),
-            target=self.target,
-            question=question,
-            user=self.user,
-            secrets=self.secrets,
-        ) from None
+        raise self._refused(question, refusal(error)) from None
+
+    def _refused(self, question: str, found: Refusal) -> ProbeError:
+        return probe_error(
+            found, target=self.target, question=question, user=self.user, secrets=self.secrets
+        )
 
     def _no_cluster(self, question: str) -> NoReturn:
         known = self.rows(question, "SELECT DISTINCT cluster AS name FROM system.clusters", _Name)

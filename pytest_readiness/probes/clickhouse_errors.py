@@ -36,6 +36,7 @@ _KIND_OF_STATUS = {
     504: Kind.TIMEOUT,
 }
 _CODE = re.compile(r"\bCode: (\d+)\.")
+_BROKEN_OFF = re.compile(r"\bCode: (\d+)\. DB::\w*Exception: ")
 _STATUS = re.compile(r"\bHTTP status (\d{3})\b")
 # What clickhouse-connect says where the answer to a query of its own makes no sense to it.
 _NOT_CLICKHOUSE = re.compile(r"Unexpected (response|row) |unrecognized data found in stream", re.I)
@@ -43,6 +44,8 @@ _TRAILER = re.compile(r"\s*\(version [^()]*(?:\([^()]*\)[^()]*)*\)|\s*\(for url 
 _EXCEPTION = re.compile(r"DB::\w*Exception: ")
 _GRANT = re.compile(r"necessary to have (?:the )?grant (.+?)\.?(?: \(ACCESS_DENIED\)|$)", re.DOTALL)
 _USER = re.compile(r"(?:^|: |\s)([^\s:]+): Not enough privileges")
+# A failed backup's error comes with the frames of the C++ that failed.
+_STACK = re.compile(r",? *Stack trace \(when copying this message\b.*", re.DOTALL)
 _TAGS = re.compile(r"<[^>]*>")
 
 _ADVICE = {
@@ -98,6 +101,20 @@ def refusal(error: BaseException) -> Refusal:
     return Refusal(Kind.MALFORMED, None, text or type(error).__name__)
 
 
+def broken_off(answer: bytes) -> Refusal | None:
+    """Return the exception that a server wrote into an answer it had begun with status 200.
+
+    clickhouse.com/docs/interfaces/http#http_response_codes_caveats: with the header gone, the text
+    of the exception is all there is.
+    """
+    words = answer.decode("utf-8", "replace")
+    found = _BROKEN_OFF.search(words)
+    if found is None:
+        return None
+    code = int(found[1])
+    return Refusal(_KIND_OF_CODE.get(code, Kind.UNAVAILABLE), code, words[found.start() :])
+
+
 def probe_error(
     found: Refusal, *, target: str, question: str, user: str, secrets: tuple[str, ...]
 ) -> ProbeError:
@@ -120,7 +137,8 @@ def probe_error(
 
 
 def one_line(text: str) -> str:
-    """Return what a message says without HTML, version, URL, line breaks and its length."""
+    """Return what a message says without HTML, version, URL, stack, line breaks and its length."""
+    text = _STACK.sub("", text)
     text = _TAGS.sub(" ", text) if "<html" in text.lower() else text
     text = " ".join(_TRAILER.sub("", text).split())
     text = text.replace("All connection tries failed. Log: ", "")
@@ -242,15 +260,16 @@ def _forbidden(found: Refusal, user: str) -> str:
     grant = _GRANT.search(" ".join(_TRAILER.sub("", found.text).split()))
     if grant is not None:
         who = _USER.search(found.text)
-        return f"GRANT {grant[1]} TO {_identifier(who[1] if who else user)};"
+        return f"GRANT {grant[1]} TO {identifier(who[1] if who else user)};"
     if found.code == 164:
         return (
             "The profile of this user forbids even reading: allow readonly = 1 with SELECT on "
             "system tables, on a server of 23.1 or newer."
         )
-    return "Let this user read system tables: GRANT SELECT ON system.* TO " + _identifier(user)
+    return "Let this user read system tables: GRANT SELECT ON system.* TO " + identifier(user)
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
+    """Return a name as SQL has it, in backquotes where it must."""
     plain = re.fullmatch(r"[A-Za-z_]\w*", name)
     return name if plain else "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"

@@ -10,7 +10,7 @@ import pytest
 from pytest_readiness.checklist.infrastructure import test_clickhouse as checks
 from pytest_readiness.errors import NothingExamined, ProbeError
 from pytest_readiness.lab.clickhouse import reference
-from pytest_readiness.lab.clickhouse_process import LabProcess
+from pytest_readiness.lab.clickhouse_process import ClickHouseProcess
 from pytest_readiness.lab.reference import load_faults
 from pytest_readiness.probes import clickhouse as probes
 from pytest_readiness.results import Evidence, Outcome
@@ -36,8 +36,8 @@ class Judged(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[LabProcess]:
-    with LabProcess(reference()) as process:
+def lab() -> Iterator[ClickHouseProcess]:
+    with ClickHouseProcess(reference()) as process:
         yield process
 
 
@@ -54,7 +54,7 @@ def settings(url: str, cluster: str, backup_api: str) -> Settings:
     return from_values(values, origin="test", base=Path())
 
 
-def judge(lab: LabProcess, changes: Sequence[dict[str, Any]]) -> Judged:
+def judge(lab: ClickHouseProcess, changes: Sequence[dict[str, Any]]) -> Judged:
     """Ask every question of the changed world once and judge the four items on the answers."""
     at = lab.start(changes)
     chosen = settings(at.url, at.cluster, at.backup_api)
@@ -93,12 +93,12 @@ def recorded(fact: Any) -> Any:
     return again
 
 
-def test_passes_when_the_world_is_healthy(lab: LabProcess) -> None:
+def test_passes_when_the_world_is_healthy(lab: ClickHouseProcess) -> None:
     judged = judge(lab, [])
     assert judged == Judged(HEALTHY, set(), {})
 
 
-def test_asks_few_queries_and_all_of_them_read_only(lab: LabProcess) -> None:
+def test_asks_few_queries_and_all_of_them_read_only(lab: ClickHouseProcess) -> None:
     judge(lab, [])
     asked = [request for request in lab.requests() if request.query]
     opening, questions = asked[:3], asked[3:]
@@ -107,9 +107,9 @@ def test_asks_few_queries_and_all_of_them_read_only(lab: LabProcess) -> None:
         "SELECT name, value, readonly FROM system.settings LIMIT 10000",
         "SELECT 1 AS check",
     ]
-    assert len(questions) == 8  # clusters, one, tables, replicas, queue, disks, log, backups
+    assert len(questions) == 9  # clusters, one, grant, tables, replicas, queue, disks, log, backups
     for request in questions:
-        assert request.query.startswith("SELECT ")
+        assert request.query.startswith(("SELECT ", "CHECK GRANT "))
         assert request.parameters["readonly"] == "1"
         assert request.parameters["max_execution_time"] == "1"
         assert request.parameters["log_comment"] == "run-1"
@@ -120,7 +120,7 @@ def test_asks_few_queries_and_all_of_them_read_only(lab: LabProcess) -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_turns_exactly_the_declared_items(lab: LabProcess, name: str) -> None:
+def test_turns_exactly_the_declared_items(lab: ClickHouseProcess, name: str) -> None:
     fault = FAULTS[name]
     judged = judge(lab, fault.clickhouse)
     assert judged.outcomes == HEALTHY | fault.turns
@@ -139,27 +139,27 @@ def test_turns_exactly_the_declared_items(lab: LabProcess, name: str) -> None:
         ("ch-queue-long", "ch-replica-readonly"),
     ],
 )
-def test_two_faults_turn_what_each_turns(lab: LabProcess, first: str, second: str) -> None:
+def test_two_faults_turn_what_each_turns(lab: ClickHouseProcess, first: str, second: str) -> None:
     one, other = FAULTS[first], FAULTS[second]
     judged = judge(lab, [*one.clickhouse, *other.clickhouse])
     assert judged.outcomes == HEALTHY | one.turns | other.turns
     assert {one.subject, other.subject} - {None} <= judged.subjects
 
 
-def test_a_dead_replica_is_named_by_each_error(lab: LabProcess) -> None:
+def test_a_dead_replica_is_named_by_each_error(lab: ClickHouseProcess) -> None:
     judged = judge(lab, FAULTS["ch-replica-dead"].clickhouse)
     for item in ("ch-replication", "ch-backup", "ch-disk"):
         assert "Connection refused (ch-2.ch.st-risk.svc:9000)" in judged.errors[item]
 
 
-def test_a_missing_grant_is_printed(lab: LabProcess) -> None:
+def test_a_missing_grant_is_printed(lab: ClickHouseProcess) -> None:
     judged = judge(lab, FAULTS["ch-disks-forbidden"].clickhouse)
     assert judged.errors["ch-disk"].endswith(
         " GRANT SELECT(name, path, type, free_space, total_space) ON system.disks TO reader;"
     )
 
 
-def test_a_backup_that_runs_neither_counts_nor_fails(lab: LabProcess) -> None:
+def test_a_backup_that_runs_neither_counts_nor_fails(lab: ClickHouseProcess) -> None:
     running = (
         "INSERT INTO lab.{} (place, id, name, status, start_time) VALUES "
         "(1, 'b9', 'Disk(\\'backups\\', \\'risk-9\\')', 'CREATING_BACKUP', now64(6))"
@@ -168,7 +168,7 @@ def test_a_backup_that_runs_neither_counts_nor_fails(lab: LabProcess) -> None:
     assert judge(lab, changes).outcomes == HEALTHY
 
 
-def test_a_log_that_one_replica_lacks_is_read_where_it_is(lab: LabProcess) -> None:
+def test_a_log_that_one_replica_lacks_is_read_where_it_is(lab: ClickHouseProcess) -> None:
     lacking = {
         "query": "clusterAllReplicas('risk', system.backup_log)",
         "status": 404,

@@ -21,7 +21,7 @@ import pytest
 
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.lab.clickhouse import ClickHouseLab, reference
-from pytest_readiness.lab.clickhouse_process import LabProcess
+from pytest_readiness.lab.clickhouse_process import ClickHouseProcess
 from pytest_readiness.lab.clickhouse_world import (
     ApiBackup,
     WorldError,
@@ -43,13 +43,13 @@ class Answer(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[LabProcess]:
-    with LabProcess(reference()) as process:
+def lab() -> Iterator[ClickHouseProcess]:
+    with ClickHouseProcess(reference()) as process:
         yield process
 
 
 @pytest.fixture(scope="module")
-def port(lab: LabProcess) -> int:
+def port(lab: ClickHouseProcess) -> int:
     port = urlsplit(lab.start().url).port
     assert port is not None
     return port
@@ -224,7 +224,7 @@ class TestInterface:
 
 
 class TestUsers:
-    def test_only_the_password_opens(self, lab: LabProcess) -> None:
+    def test_only_the_password_opens(self, lab: ClickHouseProcess) -> None:
         port = urlsplit(lab.start(password="lab-only").url).port or 0
         basic = "Basic " + b64encode(b"reader:lab-only").decode()
         wrong = "Basic " + b64encode(b"reader:other").decode()
@@ -261,7 +261,7 @@ class TestWorlds:
         with pytest.raises(WorldError, match=message):
             load_world(reference(), [change])
 
-    def test_wrong_sql_is_an_error_and_the_next_start_works(self, lab: LabProcess) -> None:
+    def test_wrong_sql_is_an_error_and_the_next_start_works(self, lab: ClickHouseProcess) -> None:
         with pytest.raises(WorldError, match=r"Code: 62.*SELEC 1"):
             lab.start([{"sql": "SELEC 1"}])
         assert lab.start().cluster == "risk"
@@ -280,13 +280,13 @@ class TestWorlds:
         script = "-- one; two\nSELECT ';' ;\nSELECT\n  2;\n\n-- end\n"
         assert split(script) == ["SELECT ';'", "SELECT\n  2"]
 
-    def test_an_answer_may_be_limited(self, lab: LabProcess) -> None:
+    def test_an_answer_may_be_limited(self, lab: ClickHouseProcess) -> None:
         answer = {"query": "SELECT 1", "status": 503, "body": "busy", "times": 1}
         port = urlsplit(lab.start([{"answer": answer}]).url).port or 0
         assert [ask(port, query="SELECT 1").status for _ in range(2)] == [503, 200]
 
-    def test_two_labs_run_side_by_side(self, lab: LabProcess) -> None:
-        with LabProcess(reference()) as other:
+    def test_two_labs_run_side_by_side(self, lab: ClickHouseProcess) -> None:
+        with ClickHouseProcess(reference()) as other:
             first, second = lab.start(), other.start()
             assert first.url != second.url
             for at in (first, second):

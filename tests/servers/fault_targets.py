@@ -168,6 +168,7 @@ _SESSION = {
         ("value", "String", (b"\x010", b"\x010")),
         ("readonly", "UInt8", (b"\x00", b"\x00")),
     ),
+    "CHECK GRANT": b"1\n",
     "SELECT 1 AS check": _native(("check", "UInt8", (b"\x01",))),
 }
 _REPLICA = {
@@ -237,7 +238,7 @@ CLICKHOUSE = Target(
     asks={
         "ch_identity": ("serverUUID",),
         "ch_replicas": ("FROM system.clusters", "system.one"),
-        "ch_tables": ("FROM system.clusters", "system.tables"),
+        "ch_tables": ("CHECK GRANT", "FROM system.clusters", "system.tables"),
         "ch_replication": ("FROM system.clusters", "system.replicas", "system.replication_queue"),
         "ch_disks": ("FROM system.clusters", "system.disks"),
         "ch_backups": ("FROM system.clusters", "system.backup_log", "system.backups"),

@@ -46,6 +46,8 @@ _HOLDS_NOTHING = frozenset(
 # fmt: on
 # Clocks of a server and of the host that asks may differ by this much without being wrong.
 _CLOCK_SKEW = timedelta(minutes=1)
+# absolute_delay of a replica that never was up to date counts from 1970 (seconds).
+_NEVER = 10 * 365 * 86400
 
 
 @check(
@@ -136,12 +138,8 @@ def test_every_table_is_replicated_and_its_replicas_agree(
                 state = states.get((table.host, name))
                 _judge_state(table, state, ch_limits, evidence)
                 planned = len(tuple(ch_tables.hosts.get(table.shard, ())))
-                if state is not None and state.total_replicas < planned:
-                    evidence.finding(
-                        f"table/{name}@{table.host}",
-                        f"is registered with {state.total_replicas} of the {planned} replicas of "
-                        "its shard: they do not share one path in Keeper",
-                    )
+                if state is not None:
+                    _judge_registration(table, state, planned, evidence)
 
     assert not evidence.findings
 
@@ -284,11 +282,29 @@ def _judge_state(
             f"has {state.queue} entries in its queue, more than "
             f"{limits.max_replication_queue}{oldest}",
         )
-    if state.delay > limits.max_replication_delay.total_seconds():
+    if state.delay > _NEVER:
+        evidence.finding(subject, "has not caught up once since its server started")
+    elif state.delay > limits.max_replication_delay.total_seconds():
         evidence.finding(
             subject,
             f"is {state.delay} s behind, more than "
             f"{limits.max_replication_delay.total_seconds():g} s",
+        )
+
+
+def _judge_registration(
+    table: Table, state: ReplicatedTable, planned: int, evidence: Evidence
+) -> None:
+    """Judge how many replicas Keeper knows; 0 is what a server says that cannot ask Keeper."""
+    subject = f"table/{table.full_name}@{table.host}"
+    because = f": {state.exception}" if state.exception else ""
+    if state.total_replicas == 0:
+        evidence.finding(subject, f"cannot ask Keeper for its replicas{because}")
+    elif state.total_replicas < planned:
+        evidence.finding(
+            subject,
+            f"is registered with {state.total_replicas} of the {planned} replicas of its shard: "
+            "they do not share one path in Keeper",
         )
 
 
