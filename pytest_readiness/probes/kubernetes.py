@@ -113,12 +113,19 @@ def health(client: Client) -> facts.Health:
     """Ask the API server whether it is ready, and which services of the cluster have endpoints.
 
     An API server that says that it is not ready, and why, has answered: that is a fact. A 5xx
-    without its list of checks comes from something before it, and is an error.
+    without its list of checks comes from something before it, and is an error. Without its etcd
+    an API server tells of nothing else: the error then says what it says of itself.
     """
 
     def work(question: Question) -> facts.Health:
         endpoint, failing = ready(question)
-        services, unreadable = cluster_services(question)
+        try:
+            services, unreadable = cluster_services(question)
+        except ProbeError as error:
+            if not failing:
+                raise
+            said = f"{endpoint} fails at {', '.join(failing)}; then {error.cause}"
+            raise question.asked.error(error.kind, said, error.advice) from error
         return facts.Health(
             server=client.server,
             endpoint=endpoint,

@@ -265,9 +265,13 @@ def _measured_here(matrix: Matrix, fault: str) -> dict[str, Any]:
 
 
 def _peak() -> int:
-    """Return the most bytes this process ever held; macOS counts them, Linux KiB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    """Return the most bytes this program ever held."""
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Not ru_maxrss: on Linux a program inherits the peak of the process that started it.
+    peak = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert peak is not None
+    return int(peak[1]) * 1024
 
 
 @contextmanager

@@ -32,7 +32,7 @@ class Ports(NamedTuple):
 class ControlPlane:
     """etcd and one API server; `etcd` and `api` may be killed, held still and started again.
 
-    admin: asks as a member of system:masters. kubeconfig: the same for other programs, context
+    admin: asks as a member of system:masters. etcd_url: etcd's JSON gateway. kubeconfig: the same for other programs, context
     `real`. Raises StartError.
     """
 
@@ -41,6 +41,7 @@ class ControlPlane:
         self.tls: TlsFiles = write_tls(folder / "tls", user="admin")
         self._ports = Ports(free_port(), free_port(), free_port())
         self.url = f"https://{HOST}:{self._ports.api}"
+        self.etcd_url = f"http://{HOST}:{self._ports.etcd}"
         self.kubeconfig = write_kubeconfig(
             folder / "kubeconfig", self.url, self.tls, client_certificate=True
         )
@@ -70,7 +71,7 @@ class ControlPlane:
         tls = self.tls
         api = self._run(
             program or "kube-apiserver",
-            f"--etcd-servers=http://{HOST}:{self._ports.etcd}",
+            f"--etcd-servers={self.etcd_url}",
             f"--cert-dir={self.folder / 'certs'}",
             f"--secure-port={self._ports.api}",
             f"--bind-address={HOST}",

@@ -6,8 +6,9 @@ KUBERNETES := $(shell sed -n 's|^[[:space:]]*k8s.io/kubernetes \(v[^ ]*\).*|\1|p
 # What /version answers is linked in; without it a server says v0.0.0-master.
 stamp = -s -w -X k8s.io/component-base/version.gitVersion=$(1) -X k8s.io/component-base/version.gitMajor=$(word 1,$(subst ., ,$(1:v%=%))) -X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(1:v%=%)))
 go-build = cd $(PINS)/$(1) && CGO_ENABLED=0 go build -trimpath -ldflags "$(2)" -o $(3) $(4)
-# The same server under other names: one too old, one of a vendor, one that nobody stamped.
-RELINKED := v1.23.17 v1.36.3-vendor.1234567
+# The same server under other names: one too old, one of a vendor, one that nobody stamped. A server
+# does not start when its minor version is more than five below its own (emulation version).
+RELINKED := v1.33.12 v1.36.3-vendor.1234567
 GO_PROGRAMS := kubernetes etcd kwok helm cosign
 
 .PHONY: servers
