@@ -1,10 +1,13 @@
 """Write a readiness.ini in which every line is a comment, and each key says what it is.
 
+Or print what the checklist needs to be allowed in Kubernetes.
+
 PYTEST_DONT_REWRITE
 """
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from textwrap import wrap
 
@@ -29,10 +32,18 @@ def arguments(parser: ArgumentParser) -> None:
         "--output", metavar="FILE", type=Path, default=Path("readiness.ini"), help="(%(default)s)"
     )
     parser.add_argument("--force", action="store_true", help="overwrite FILE")
+    parser.add_argument(
+        "--rbac",
+        action="store_true",
+        help="write no file: print the least ClusterRoles the checklist needs in Kubernetes",
+    )
 
 
 def main(args: Namespace) -> int:
     """Write the file; return 0. Raises ReadinessError when it exists or cannot be written."""
+    if args.rbac:
+        print(rbac(), end="")
+        return 0
     try:
         with args.output.open("w" if args.force else "x", encoding="utf-8", newline="\n") as file:
             file.write(text())
@@ -48,6 +59,11 @@ def main(args: Namespace) -> int:
 def text() -> str:
     """Return the file: `; ` before what explains, `#` before what can be switched on."""
     return "\n".join(_lines()) + "\n"
+
+
+def rbac() -> str:
+    """Return YAML of the ClusterRoles that all questions to Kubernetes need together."""
+    return (files("pytest_readiness") / "rbac.yaml").read_text(encoding="utf-8")
 
 
 def _lines() -> Iterator[str]:

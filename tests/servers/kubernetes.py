@@ -32,8 +32,8 @@ class Ports(NamedTuple):
 class ControlPlane:
     """etcd and one API server; `etcd` and `api` may be killed, held still and started again.
 
-    admin: asks as a member of system:masters. etcd_url: etcd's JSON gateway. kubeconfig: the same for other programs, context
-    `real`. Raises StartError.
+    admin: asks as a member of system:masters. kubeconfig: the same for other programs, context
+    `real`. etcd_url: etcd's JSON gateway. Raises StartError.
     """
 
     def __init__(self, folder: Path) -> None:
