@@ -28,11 +28,22 @@ _HEALTH = ("healthz", "livez", "readyz")
 _HEALTH_CHECKS = ("ping", "log", "etcd", "informer-sync", "poststarthook/start-apiserver-informers")
 
 
+class BadLimit(ValueError):
+    """A limit that is no number: HTTP 400."""
+
+
 class User(NamedTuple):
     """Who asks."""
 
     name: str
     groups: tuple[str, ...] = ("system:masters", "system:authenticated")
+
+
+# Who shows neither certificate nor token, and all that the bootstrap roles let it read
+# (system:public-info-viewer).
+ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
+_PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
+_WRITES = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +102,17 @@ class Answers:
     def answer(self, ask: Ask) -> Reply:
         """Answer one request of a user who is known."""
         asked = self._store.resources.parse(ask.path)
+        if ask.user == ANONYMOUS and ask.path not in _PUBLIC:
+            if asked is None:
+                return failure(k8s_status.forbidden_path(ask.user.name, ask.path))
+            verb = _WRITES.get(ask.method) or _read_verb(ask, asked)
+            return failure(k8s_status.forbidden(ask.user.name, verb, asked))
         if asked is not None:
             return self._of_resource(ask, asked)
         if ask.method != "GET":
             return failure(k8s_status.status(405))
+        if self._store.resources.serves_below(ask.path):
+            return failure(k8s_status.status(404, details={}))
         first = ask.path.split("/")[1]
         if ask.path == "/version":
             return json_reply(self._version)
@@ -114,7 +132,7 @@ class Answers:
             return self._review(ask, resource)
         if ask.method != "GET" or "get" not in resource.verbs:
             return failure(k8s_status.status(405))
-        verb = "get" if asked.name else "watch" if _is_true(ask, "watch") else "list"
+        verb = _read_verb(ask, asked)
         plural = f"{resource.plural}/{asked.subresource}" if asked.subresource else resource.plural
         if not k8s_reviews.may(self._denies, verb, resource.group, plural, asked.namespace):
             return failure(k8s_status.forbidden(ask.user.name, verb, asked))
@@ -160,7 +178,7 @@ class Answers:
         if _is_true(ask, "watch"):
             hold = float(ask.query.get("timeoutSeconds") or 1800)
             return Reply(200, events=_events(ask, form, items), hold_seconds=hold)
-        limit = int(ask.query.get("limit") or 0)
+        limit = _limit(ask.query.get("limit") or "0")
         part = page(items, limit, ask.query.get("continue", ""), selected=bool(labels or fields))
         metadata: Json = {"resourceVersion": RESOURCE_VERSION}
         if part.next_token:
@@ -270,6 +288,17 @@ def _events(ask: Ask, form: _Form, items: Sequence[Item]) -> Iterator[bytes]:
         end = {"k8s.io/initial-events-end": "true"}
         metadata = {"resourceVersion": RESOURCE_VERSION, "annotations": end}
         yield b'{"type":"BOOKMARK","object":' + form.bookmark(metadata) + b"}\n"
+
+
+def _limit(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise BadLimit(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+
+
+def _read_verb(ask: Ask, asked: ApiPath) -> str:
+    return "get" if asked.name else "watch" if _is_true(ask, "watch") else "list"
 
 
 def _is_true(ask: Ask, name: str) -> bool:

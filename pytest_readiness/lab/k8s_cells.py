@@ -73,6 +73,26 @@ def since(path: str) -> Getter:
     return lambda thing: age(get_in(thing, path))
 
 
+def quota_requests(thing: Object) -> str:
+    """Return the cell `request`: `pods: 3/10, ...` of what is no limit."""
+    return _quota(thing, limits=False)
+
+
+def quota_limits(thing: Object) -> str:
+    """Return the cell `limit`: the same of limits.cpu and its like."""
+    return _quota(thing, limits=True)
+
+
+def _quota(thing: Object, *, limits: bool) -> str:
+    hard = get_in(thing, "status.hard", {})
+    used = get_in(thing, "status.used", {})
+    return ", ".join(
+        f"{name}: {used.get(name, 0)}/{hard[name]}"
+        for name in sorted(hard)
+        if name.startswith("limits") is limits
+    )
+
+
 def images(thing: Object) -> str:
     """Return the cell `images`."""
     return join(it.get("image") for it in get_in(thing, "spec.template.spec.containers", ()))

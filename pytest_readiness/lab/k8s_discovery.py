@@ -186,6 +186,12 @@ class Resources:
             return None
         return ApiPath(resource, namespace, padded[0], padded[1])
 
+    def serves_below(self, path: str) -> bool:
+        """Tell whether a path lies below a group and version that is served."""
+        parts = path.strip("/").split("/")
+        depth = {"api": 2, "apis": 3}.get(parts[0], len(parts))
+        return len(parts) > depth and "/".join(parts[1:depth]) in self.group_versions
+
     def document(self, path: str, accept: str) -> Json | None:
         """Return the discovery document at path (without trailing slash), None if it is none."""
         if path in ("/api", "/apis"):

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 
 from pytest_readiness.lab import k8s_status
-from pytest_readiness.lab.k8s_answers import Ask, Reply, User, failure, text_reply
+from pytest_readiness.lab.k8s_answers import ANONYMOUS, Ask, Reply, User, failure, text_reply
 from pytest_readiness.lab.k8s_faults import Fault, PathAnswer
 
 # As the API server: smaller answers are not worth it (apiserver defaultGzipThresholdBytes).
@@ -216,7 +216,7 @@ class Handler(BaseHTTPRequestHandler):
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self.server.users.get(token.strip())
-        return self._certified or self.server.default_user
+        return self._certified or self.server.default_user or ANONYMOUS
 
     def _send(self, reply: Reply) -> None:
         body, headers = reply.body, dict(reply.headers)

@@ -71,7 +71,7 @@ def review(
         return {**answer, "status": {"userInfo": user}}
     if kind == "SelfSubjectAccessReview":
         return {**answer, "spec": spec, "status": _access(denies, spec)}
-    return {**answer, "spec": spec, "status": _rules(denies, spec.get("namespace"), resources)}
+    return {**answer, "spec": {}, "status": _rules(denies, spec.get("namespace"), resources)}
 
 
 def _access(denies: Sequence[Deny], spec: Json) -> Json:

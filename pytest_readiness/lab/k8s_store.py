@@ -170,7 +170,7 @@ def _read_token(token: str) -> tuple[str, str]:
         namespace, _, name = str(document["start"]).partition("/")
         version = document["rv"]
     except (binascii.Error, msgspec.DecodeError, UnicodeError, KeyError) as error:
-        raise BadToken(f"continue key is not valid: {error}") from None
+        raise BadToken(f"invalid continue token: continue key is not valid: {error}") from None
     if version != int(RESOURCE_VERSION):
         raise Expired
     return namespace, name
@@ -215,6 +215,12 @@ def _label_matcher(term: str) -> Matcher:
     if operator == "!=":
         return lambda thing: value(thing, key) != wanted
     if not re.fullmatch(r"!?\s*[A-Za-z0-9][A-Za-z0-9_./-]*", term):
+        more = term.split()[1:2]
+        if more and "(" not in term:
+            expected = "in, notin, =, ==, !=, gt, lt"
+            raise SelectorError(
+                f"unable to parse requirement: found {more[0]!r}, expected: {expected}"
+            )
         raise SelectorError(f"unable to parse requirement: {term!r}")
     if term.startswith("!"):
         return lambda thing: value(thing, term[1:].strip()) is None

@@ -66,9 +66,14 @@ def _json_path(path: str) -> Getter:
     return get
 
 
+def _job_of(cron_job: Object) -> Object:
+    return {"spec": get_in(cron_job, "spec.jobTemplate.spec", {})}
+
+
 _NAME = Column("Name", cell.at("metadata.name"))
 _AGE = Column("Age", cell.since("metadata.creationTimestamp"))
 _CREATED = Column("Created At", cell.at("metadata.creationTimestamp"))
+_job_selector = cell.selector("spec.selector.matchLabels")
 _TEMPLATE = [
     Column("Containers", cell.containers, True),
     Column("Images", cell.images, True),
@@ -153,6 +158,11 @@ _COLUMNS: dict[str, list[Column]] = {
         _AGE,
     ],
     "ConfigMap": [Column("Data", cell.count("data")), _AGE],
+    "ResourceQuota": [
+        Column("Request", cell.quota_requests),
+        Column("Limit", cell.quota_limits),
+        _AGE,
+    ],
     "Secret": [Column("Type", cell.at("type", "Opaque")), Column("Data", cell.count("data")), _AGE],
     "Namespace": [Column("Status", cell.at("status.phase")), _AGE],
     "PersistentVolumeClaim": [
@@ -215,6 +225,9 @@ _COLUMNS: dict[str, list[Column]] = {
         Column("Active", cell.count("status.active")),
         Column("Last Schedule", cell.since("status.lastScheduleTime")),
         _AGE,
+        Column("Containers", lambda it: cell.containers(_job_of(it)), True),
+        Column("Images", lambda it: cell.images(_job_of(it)), True),
+        Column("Selector", lambda it: _job_selector(_job_of(it)), True),
     ],
     "Job": [
         Column("Status", cell.job_status),
