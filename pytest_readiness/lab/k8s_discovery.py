@@ -94,6 +94,7 @@ metrics.k8s.io/v1beta1
 """
 _REVIEWS = ("Binding", "SelfSubjectReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview")
 _VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+_ONE_BY_ONE = tuple(verb for verb in _VERBS if verb != "deletecollection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,10 @@ class Resource:
     @property
     def verbs(self) -> tuple[str, ...]:
         """Return the verbs that discovery lists, those the lab refuses (405) included."""
-        return ("create",) if self.kind in _REVIEWS else _VERBS
+        if self.kind in _REVIEWS:
+            return ("create",)
+        # Namespaces cannot be deleted by the dozen.
+        return _ONE_BY_ONE if self.kind == "Namespace" else _VERBS
 
 
 class ApiPath(NamedTuple):
@@ -235,9 +239,11 @@ class Resources:
                             "verbs": ["get"] if sub == "log" else ["get", "patch", "update"],
                         }
                     )
+        # The core group's list is older than the field apiVersion.
+        head = {"apiVersion": "v1"} if "/" in group_version else {}
         return {
             "kind": "APIResourceList",
-            "apiVersion": "v1",
+            **head,
             "groupVersion": group_version,
             "resources": entries,
         }
@@ -298,7 +304,9 @@ def _legacy_entry(resource: Resource) -> Json:
 
 def _aggregated_entry(resource: Resource) -> Json:
     def kind(name: str) -> Json:
-        return {"group": resource.group, "version": resource.version, "kind": name}
+        # Of what is built in it says the kind alone.
+        group, version = (resource.group, resource.version) if resource.custom else ("", "")
+        return {"group": group, "version": version, "kind": name}
 
     entry: Json = {
         "resource": resource.plural,

@@ -28,17 +28,24 @@ AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLi
 FILLED_IN = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation")
 AUTHORIZATION = "/apis/authorization.k8s.io/v1/selfsubject"
 
-# Objects of the world that the real API does not take -> why.
+METRICS = "metrics.k8s.io is served by metrics-server, an add-on"
+# Objects of the world that the real API does not take, or is not given -> why.
+NOT_GIVEN = "APIService"
 NOT_TAKEN = {
-    "NodeMetrics": "metrics.k8s.io is served by metrics-server, an add-on",
-    "PodMetrics": "metrics.k8s.io is served by metrics-server, an add-on",
+    "APIService": "the API server would ask its address, which is not of this machine",
+    "NodeMetrics": METRICS,
+    "PodMetrics": METRICS,
     "Service/kubernetes": "the API server makes it itself, and its address is given away",
     "Job/clickhouse-backup-29400075": "a Job's uid, which its selector holds, is the server's",
 }
 # Request -> how the differences begin that it may have, and why.
 RULES = 'admin /apis/authorization.k8s.io/v1/selfsubjectrulesreviews {"namespace": "st-risk"}'
 BOOTSTRAP = "a real administrator has the rules of the bootstrap roles beside `*`"
+BUILD = "of another build of the same version"
 ALLOWED: dict[str, dict[str, str]] = {
+    "admin /apis": {"only in the lab: metrics.k8s.io/": METRICS},
+    "admin /apis aggregated": {"only in the lab: metrics.k8s.io/": METRICS},
+    "admin /version": {".git": BUILD, ".buildDate": BUILD},
     "admin /api": {".serverAddressByClientCIDRs": "an address of this machine"},
     "admin /api/v1/nodes?limit=1&continue=nonsense": {
         "message: invalid continue token: continue key is not valid: ": (
@@ -165,6 +172,8 @@ ANONYMOUS = (
     f"{RISK}/pods/none",
     "/api/v1/pods?watch=1",
 )
+GROUPS = ("/api/v1", "/apis/apps/v1", "/apis/batch/v1", "/apis/storage.k8s.io/v1")
+PAGED = ("/api/v1/pods?limit=7", f"{RISK}/pods?limit=3&labelSelector=app.kubernetes.io/component")
 ACCESS = f"{AUTHORIZATION}accessreviews"
 ASKED = (
     *(Request(path) for path in LISTS),
@@ -172,6 +181,11 @@ ASKED = (
     *(Request(f"/api/v1/pods?{query}") for query in SELECTED),
     *(Request(path, PARTIAL) for path in LISTS[:3]),
     *(Request(path) for path in ("/api", "/readyz", "/livez", "/healthz")),
+    *(Request(path) for path in GROUPS),
+    Request("/apis"),
+    Request("/api", AGGREGATED),
+    Request("/apis", AGGREGATED),
+    Request("/version"),
     *(Request(path) for path in ERRORS),
     Request("/api/v1/nodes", who="reader"),
     Request("/api/v1/nodes/n1", who="reader"),
@@ -211,7 +225,10 @@ def create(admin: Admin, world: list[Object]) -> set[str]:
     order = {kind: 0 for kind in FIRST} | {"ResourceQuota": 2}
     for thing in sorted(world, key=lambda it: order.get(it["kind"], 1)):
         try:
-            admin.create(thing)
+            if thing["kind"] != NOT_GIVEN:
+                admin.create(thing)
+                continue
+            refused.add(NOT_GIVEN)
         except Answer:
             of_kind = thing["kind"] in NOT_TAKEN
             kind = thing["kind"]
@@ -238,6 +255,8 @@ def differences(ours: Got, real: Got) -> Iterator[str]:
                 yield f"{key}: {left.get(key)}, really {right.get(key)}"
     elif left.get("kind") == "Table":
         yield from of_table(left, right)
+    elif (kind := str(left.get("kind"))) in SERVED:
+        yield from of_discovery(SERVED[kind](left), SERVED[kind](right))
     elif "items" in left:
         yield from of_list(left, right)
     else:
@@ -266,6 +285,60 @@ def of_list(left: Any, right: Any) -> Iterator[str]:
     ]
     if ends[0] != ends[1]:
         yield f"(continues, remaining): {ends[0]}, really {ends[1]}"
+
+
+def of_discovery(left: dict[str, Any], right: dict[str, Any]) -> Iterator[str]:
+    """Name what the lab claims to serve and a real API does not, or serves otherwise."""
+    for name, ours in left.items():
+        if name not in right:
+            yield f"only in the lab: {name}"
+            continue
+        verbs = set(ours.pop("verbs", ())) - set(right[name].pop("verbs", ()))
+        if verbs:
+            yield f"{name}: only in the lab: {sorted(verbs)}"
+        yield from contained(ours, right[name], name)
+
+
+def resources(body: Any) -> dict[str, Any]:
+    return {it["name"]: it for it in body["resources"]}
+
+
+def groups(body: Any) -> dict[str, Any]:
+    return {
+        version["groupVersion"]: {"preferred": group["preferredVersion"]["version"]}
+        for group in body["groups"]
+        for version in group["versions"]
+    }
+
+
+def aggregated(body: Any) -> dict[str, Any]:
+    return {
+        f"{group['metadata'].get('name', '')}/{version['version']}/{it['resource']}": {
+            key: value for key, value in it.items() if key != "subresources"
+        }
+        for group in body["items"]
+        for version in group["versions"]
+        for it in version.get("resources", ())
+    }
+
+
+SERVED = {
+    "APIResourceList": resources,
+    "APIGroupList": groups,
+    "APIGroupDiscoveryList": aggregated,
+}
+
+
+def pages(side: Side, path: str) -> list[tuple[list[str], int | None]]:
+    """Return what each page of a list holds, and how many it says are left."""
+    found, more = [], ""
+    while True:
+        body = side.ask(Request(f"{path}{more}")).body
+        metadata = body["metadata"]
+        found.append(([name_of(it) for it in body["items"]], metadata.get("remainingItemCount")))
+        if not metadata.get("continue"):
+            return found
+        more = f"&continue={quote(metadata['continue'])}"
 
 
 def name_of(item: Any) -> str:
@@ -308,6 +381,8 @@ def test_lab_answers_as_the_real_api(plane: ControlPlane, tmp_path: Path) -> Non
             str(it): list(differences((no if it.who == "reader" else ours).ask(it), real.ask(it)))
             for it in ASKED
         }
+        for path in PAGED:
+            assert pages(ours, path) == pages(real, path)
     unlike = {
         request: more
         for request, lines in found.items()
