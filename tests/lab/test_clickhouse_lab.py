@@ -297,7 +297,8 @@ LIFE = """
 import signal, sys, threading
 from pytest_readiness.lab.clickhouse import ClickHouseLab, reference
 def end(*_): raise KeyboardInterrupt
-signal.signal(signal.SIGTERM, end)
+for number in (signal.SIGINT, signal.SIGTERM):  # a job in the background is born deaf to SIGINT
+    signal.signal(number, end)
 try:
     with ClickHouseLab(reference()) as lab:
         print(lab.url, flush=True)
