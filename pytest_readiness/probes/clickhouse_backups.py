@@ -18,6 +18,7 @@ from pytest_readiness.clock import now
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
 from pytest_readiness.facts.clickhouse import Backup, BackupApi, Backups, BackupState
 from pytest_readiness.probes import certificates
+from pytest_readiness.probes.causes import chain, system_words
 from pytest_readiness.probes.clickhouse_client import Client
 from pytest_readiness.probes.clickhouse_errors import one_line
 from pytest_readiness.probes.limit import GRACE, MAX_BODY, TooLarge, joined, within
@@ -253,17 +254,13 @@ def _transport(error: Exception) -> tuple[ProbeErrorKind, str]:
     """Tell apart what broke below HTTP, in words that no system and no version changes."""
     import httpx
 
-    chain: list[BaseException] = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
-        chain.append(cause)
-    for cause in chain:
+    for cause in chain(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return ProbeErrorKind.UNTRUSTED, certificates.says(cause)
         if isinstance(cause, socket.gaierror):
             return ProbeErrorKind.UNREACHABLE, "the host name does not resolve"
     if isinstance(error, httpx.ConnectError):
-        said = (cause.strerror for cause in chain if isinstance(cause, OSError) and cause.strerror)
-        return ProbeErrorKind.UNREACHABLE, next(said, str(error))
+        return ProbeErrorKind.UNREACHABLE, system_words(error) or str(error)
     if "complete message body" in str(error) or "incomplete chunked" in str(error):
         return ProbeErrorKind.MALFORMED, "the answer is truncated"
     if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):

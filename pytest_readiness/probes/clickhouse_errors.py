@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
 from pytest_readiness.probes import certificates
+from pytest_readiness.probes.causes import chain, system_words
 
 Kind = ProbeErrorKind
 LONGEST_CAUSE = 300  # one line of a report
@@ -47,6 +48,7 @@ _USER = re.compile(r"(?:^|: |\s)([^\s:]+): Not enough privileges")
 # A failed backup's error comes with the frames of the C++ that failed.
 _STACK = re.compile(r",? *Stack trace \(when copying this message\b.*", re.DOTALL)
 _TAGS = re.compile(r"<[^>]*>")
+_OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>:?\s*|\w+\(host=[^)]*\):?\s*")
 
 _ADVICE = {
     Kind.UNAUTHORIZED: "Check the user in url and [clickhouse] password.",
@@ -169,7 +171,7 @@ def _transport(error: BaseException) -> Refusal | None:
     """Return the refusal of a connection that failed below HTTP, or None."""
     from urllib3 import exceptions as http
 
-    for cause in _chain(error):
+    for cause in chain(error):
         match cause:
             case http.MaxRetryError() if cause.reason is not None:
                 return _transport(cause.reason) or Refusal(Kind.UNREACHABLE, None, _last(cause))
@@ -178,7 +180,7 @@ def _transport(error: BaseException) -> Refusal | None:
             case http.NameResolutionError():
                 return Refusal(Kind.UNREACHABLE, None, "the host name does not resolve")
             case http.NewConnectionError():  # a kind of ConnectTimeoutError, and none of time
-                return Refusal(Kind.UNREACHABLE, None, _system(cause) or _last(cause))
+                return Refusal(Kind.UNREACHABLE, None, system_words(cause) or _last(cause))
             case http.ReadTimeoutError() | TimeoutError():
                 return Refusal(Kind.TIMEOUT, None, "no answer within the time of one question")
             case http.ConnectTimeoutError():
@@ -196,7 +198,7 @@ def _tls(error: Exception) -> Refusal:
     text = _last(error)
     if "WRONG_VERSION_NUMBER" in text or "wrong version number" in text:
         return Refusal(Kind.MALFORMED, None, "the port does not speak TLS; is it clickhouse+http?")
-    for cause in _chain(error):
+    for cause in chain(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Refusal(Kind.UNTRUSTED, None, certificates.says(cause))
         if isinstance(cause, ssl.SSLEOFError):
@@ -205,7 +207,7 @@ def _tls(error: Exception) -> Refusal:
 
 
 def _protocol(error: Exception) -> Refusal:
-    causes = _chain(error)
+    causes = chain(error)
     if any(type(cause).__name__ == "IncompleteRead" for cause in causes):
         return Refusal(Kind.MALFORMED, None, "the answer is truncated")
     if any(isinstance(cause, OSError) for cause in causes):
@@ -213,29 +215,6 @@ def _protocol(error: Exception) -> Refusal:
     if any(type(cause).__name__ in ("BadStatusLine", "LineTooLong") for cause in causes):
         return Refusal(Kind.MALFORMED, None, "the answer is not HTTP")
     return Refusal(Kind.UNREACHABLE, None, _last(error))
-
-
-def _system(error: Exception) -> str:
-    """Return the operating system's own words without its number, which differ by system."""
-    found = (cause.strerror for cause in _chain(error) if isinstance(cause, OSError))
-    return next((words for words in found if words), "")
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """Return the error and what caused it; urllib3 keeps some causes among the arguments."""
-    chain: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        at = waiting.pop(0)
-        if at is None or at in chain:
-            continue
-        chain.append(at)
-        waiting += [arg for arg in at.args if isinstance(arg, BaseException)]
-        waiting.append(at.__cause__ or at.__context__)
-    return chain
-
-
-_OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>:?\s*|\w+\(host=[^)]*\):?\s*")
 
 
 def _last(error: BaseException) -> str:

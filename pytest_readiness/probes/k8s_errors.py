@@ -13,6 +13,7 @@ import msgspec
 
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
 from pytest_readiness.probes import certificates
+from pytest_readiness.probes.causes import chain
 
 if TYPE_CHECKING:
     from urllib3.exceptions import HTTPError
@@ -194,7 +195,7 @@ def of_transport(asked: Asked, error: "HTTPError") -> ProbeError:
             return asked.timed_out(connecting=True)
         case exceptions.TimeoutError():
             # urllib3 gives the handshake the time of a connect and calls it a read.
-            handshake = any("handshake" in str(cause) for cause in _chain(reason))
+            handshake = any("handshake" in str(cause) for cause in chain(reason))
             return asked.no_session() if handshake else asked.timed_out()
         case exceptions.IncompleteRead():
             return asked.malformed("the answer is truncated")
@@ -264,7 +265,7 @@ def _message(body: bytes) -> str:
 
 
 def _tls(asked: Asked, error: Exception) -> ProbeError:
-    cause = next((e for e in _chain(error) if isinstance(e, ssl.SSLError)), None)
+    cause = next((e for e in chain(error) if isinstance(e, ssl.SSLError)), None)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return asked.error(
             ProbeErrorKind.UNTRUSTED,
@@ -295,7 +296,7 @@ def _tls(asked: Asked, error: Exception) -> ProbeError:
 
 
 def _protocol(asked: Asked, error: Exception) -> ProbeError:
-    causes = _chain(error)
+    causes = chain(error)
     for cause in causes:
         match cause:
             case ssl.SSLError():
@@ -323,24 +324,9 @@ def _root(error: Exception) -> str:
     """Name the lowest cause: `connection refused`, `name does not resolve`."""
     import socket
 
-    for cause in _chain(error):
+    for cause in chain(error):
         if isinstance(cause, socket.gaierror):
             return "the host name does not resolve"
         if isinstance(cause, OSError):
             return (cause.strerror or str(cause)).lower()
     return type(error).__name__
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """Return the error and what caused it: urllib3 keeps causes in args, reason or __cause__."""
-    found: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        cause = waiting.pop(0)
-        if cause is None or cause in found:
-            continue
-        found.append(cause)
-        inner = [arg for arg in cause.args if isinstance(arg, BaseException)]
-        original = getattr(cause, "original_error", None)
-        waiting += [*inner, original, cause.__cause__, cause.__context__]
-    return found

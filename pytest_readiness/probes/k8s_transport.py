@@ -21,14 +21,12 @@ from pytest_readiness.errors import ProbeError, ProbeErrorKind
 from pytest_readiness.probes import k8s_errors
 from pytest_readiness.probes.k8s_config import quiet
 from pytest_readiness.probes.k8s_errors import Asked, Right
-from pytest_readiness.probes.limit import MAX_BODY, TooLarge, joined
-from pytest_readiness.probes.limit import within as within
+from pytest_readiness.probes.limit import GRACE, MAX_BODY, TooLarge, joined, within
 
 Answer = TypeVar("Answer")
 
 _PIECE = 256 * 1024
 _STATUS_RETRIES = 2
-_GRACE = 0.5  # seconds the working thread has to give its own, better error
 
 
 class Client:
@@ -70,7 +68,7 @@ class Client:
         asked = Asked(f"kubernetes {self.server}", question, right, self.timeout, gate)
         task = Question(self, asked, time.monotonic() + self.timeout)
         try:
-            return within(self.timeout + _GRACE, lambda: work(task))
+            return within(self.timeout + GRACE, lambda: work(task))
         except ProbeError:
             raise
         except TimeoutError:

@@ -17,7 +17,8 @@ from pytest_readiness.probes.k8s_errors import Right
 from pytest_readiness.probes.k8s_lists import collect, objects
 from pytest_readiness.probes.k8s_policies import network_policies as network_policies
 from pytest_readiness.probes.k8s_services import cluster_services, ready
-from pytest_readiness.probes.k8s_transport import Client, Question, within
+from pytest_readiness.probes.k8s_transport import Client, Question
+from pytest_readiness.probes.limit import within
 
 if TYPE_CHECKING:
     from pytest_readiness.settings import Settings

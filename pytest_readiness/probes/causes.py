@@ -1,0 +1,25 @@
+"""What caused an error below the client libraries, which wrap it more than once.
+
+PYTEST_DONT_REWRITE
+"""
+
+
+def chain(error: BaseException) -> list[BaseException]:
+    """Return the error and what caused it: urllib3 keeps causes in args, reason or __cause__."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if cause is None or cause in found:
+            continue
+        found.append(cause)
+        inner = [arg for arg in cause.args if isinstance(arg, BaseException)]
+        original = getattr(cause, "original_error", None)
+        waiting += [*inner, original, cause.__cause__, cause.__context__]
+    return found
+
+
+def system_words(error: BaseException) -> str:
+    """Return the operating system's own words, without its numbers, which differ by system."""
+    found = (cause.strerror for cause in chain(error) if isinstance(cause, OSError))
+    return next((words for words in found if words), "")
