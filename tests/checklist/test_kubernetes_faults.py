@@ -5,19 +5,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 
 from pytest_readiness import lab
 from pytest_readiness.checklist.infrastructure import test_kubernetes as checks
-from pytest_readiness.errors import NothingExamined, ProbeError
+from pytest_readiness.errors import ProbeError
 from pytest_readiness.lab.k8s_faults import apply_changes
 from pytest_readiness.lab.kubernetes_api import KubernetesApi, load_world
 from pytest_readiness.lab.reference import load_faults
 from pytest_readiness.probes import kubernetes as probes
 from pytest_readiness.probes.k8s_transport import Client
-from pytest_readiness.results import Evidence, Outcome
+from pytest_readiness.results import Outcome
 from pytest_readiness.settings import Kubernetes
+from tests import judging
 from tests.probes.kubernetes_target import client
 
 FOLDER = Path(lab.__file__).parent
@@ -88,24 +88,10 @@ def stops(asker: Client) -> bool:
 
 def judge_item(item: str, asker: Client, limits: Kubernetes, subjects: set[str]) -> Outcome:
     check, questions, has_limits = ITEMS[item]
-    evidence = Evidence()
-    try:
-        facts = [recorded(getattr(probes, question)(asker)) for question in questions]
-        check(*facts, *([limits] if has_limits else []), evidence)
-    except (ProbeError, NothingExamined):
-        return Outcome.ERROR
-    except AssertionError:
-        subjects |= {finding.subject for finding in evidence.findings}
-        return Outcome.FAIL
-    assert evidence.missing() == []
-    return Outcome.PASS
-
-
-def recorded(fact: Any) -> Any:
-    """Send a fact through JSON, as the store of a run does."""
-    again = msgspec.json.decode(msgspec.json.encode(fact), type=type(fact))
-    assert again == fact
-    return again
+    asks = [getattr(probes, question) for question in questions]
+    judged = judging.judge(check, asks, asker, *([limits] if has_limits else []))
+    subjects |= {finding.subject for finding in judged.evidence.findings}
+    return judged.outcome
 
 
 def test_passes_when_the_world_is_healthy(tmp_path: Path) -> None:

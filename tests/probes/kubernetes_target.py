@@ -35,6 +35,11 @@ def thing(version: str, kind: str, name: str, namespace: str = "", **more: Any) 
 
 def settings(kubeconfig: Path | None, timeout: float = 10, **more: Any) -> Settings:
     target = {"context": "lab", "namespace": "shop"} | more
+    return asking(timeout, kubernetes=Kubernetes(kubeconfig=kubeconfig, **target))
+
+
+def asking(timeout: float, **sections: Any) -> Settings:
+    """Return settings with these sections; timeout: seconds of one question."""
     return Settings(
         path=Path("readiness.ini").absolute(),
         sha256="",
@@ -45,7 +50,7 @@ def settings(kubeconfig: Path | None, timeout: float = 10, **more: Any) -> Setti
             phase=Phase("verification"),
             timeout=timedelta(seconds=timeout),
         ),
-        kubernetes=Kubernetes(kubeconfig=kubeconfig, **target),
+        **sections,
     )
 
 

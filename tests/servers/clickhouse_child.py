@@ -8,27 +8,15 @@ VALUES are keys of [clickhouse] as in readiness.ini. It ends with its input.
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from pytest_readiness.checklist.infrastructure import test_clickhouse as checks
-from pytest_readiness.errors import NothingExamined, ProbeError
+from pytest_readiness.errors import ProbeError
 from pytest_readiness.probes import clickhouse as probes
-from pytest_readiness.results import Evidence
 from pytest_readiness.settings import Settings, from_values
+from tests import judging
 
-ITEMS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
-    "ch-replicas": (checks.test_every_shard_has_enough_replicas_that_answer, ("replicas",)),
-    "ch-replication": (
-        checks.test_every_table_is_replicated_and_its_replicas_agree,
-        ("tables", "replication"),
-    ),
-    "ch-backup": (checks.test_the_newest_backup_is_good_and_young, ("backups", "backup_api")),
-    "ch-disk": (checks.test_every_disk_of_every_replica_has_room, ("disks",)),
-}
+ITEMS = judging.CLICKHOUSE
 
 
 def settings_of(section: dict[str, str], timeout: str = "5s") -> Settings:
@@ -52,31 +40,19 @@ def judge(settings: Settings) -> dict[str, Any]:
 
 def _judged(client: probes.Client, item: str) -> dict[str, Any]:
     check, questions = ITEMS[item]
-    evidence = Evidence()
-    try:
-        facts = [_recorded(getattr(probes, question)(client)) for question in questions]
-        check(*facts, client.settings, evidence)
-    except ProbeError as error:
+    asks = [getattr(probes, question) for question in questions]
+    outcome, evidence, error = judging.judge(check, asks, client, client.settings)
+    if isinstance(error, ProbeError):
         return _error(error)
-    except NothingExamined as error:
-        return {"outcome": "error", "cause": str(error)}
-    except AssertionError:
-        findings = [f"{finding.subject} {finding.problem}" for finding in evidence.findings]
-        return {"outcome": "fail", "findings": findings}
-    assert evidence.missing() == []
-    return {"outcome": "pass"}
+    if error is not None:
+        return {"outcome": str(outcome), "cause": str(error)}
+    findings = [f"{finding.subject} {finding.problem}" for finding in evidence.findings]
+    return {"outcome": str(outcome)} | ({"findings": findings} if findings else {})
 
 
 def _error(error: ProbeError) -> dict[str, Any]:
     said = {"kind": str(error.kind), "cause": error.cause, "advice": error.advice}
     return {"outcome": "error", **said}
-
-
-def _recorded(fact: Any) -> Any:
-    """Send a fact through JSON, as the store of a run does."""
-    again = msgspec.json.decode(msgspec.json.encode(fact), type=type(fact))
-    assert again == fact
-    return again
 
 
 def serve(folder: Path) -> None:

@@ -7,11 +7,10 @@ be asked by exactly one of them.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from pytest_readiness.settings import ClickHouse, Kubernetes, Phase, Readiness, Settings
+from pytest_readiness.settings import ClickHouse, Settings
+from tests.probes import kubernetes_target
 from tests.servers.fault_servers import Answer, Request
 
 TIMEOUT = 1.0  # seconds, of every question
@@ -57,36 +56,15 @@ class Target:
         return next(iter(self.asks))
 
 
-def _settings(**section: Any) -> Settings:
-    return Settings(
-        path=Path("readiness.ini").absolute(),
-        sha256="",
-        values={},
-        readiness=Readiness(
-            system="shop",
-            environment="test",
-            phase=Phase("verification"),
-            timeout=timedelta(seconds=TIMEOUT),
-        ),
-        **section,
-    )
-
-
 def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
 def _kubernetes(place: Place) -> Settings:
-    cluster = {"server": place.url, "certificate-authority": str(place.ca)}
-    document = {
-        "contexts": [{"name": "lab", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": cluster}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-    }
     path = place.folder / f"kubeconfig-{place.port}"
-    path.write_text(json.dumps(document))
-    target = Kubernetes(kubeconfig=path, context="lab", cluster_uid="uid-1", namespace="shop")
-    return _settings(kubernetes=target)
+    ca = {"certificate-authority": str(place.ca)}
+    kubernetes_target.kubeconfig(path, place.url, cluster=ca, user={"token": "t"})
+    return kubernetes_target.settings(path, TIMEOUT, cluster_uid="uid-1")
 
 
 _META = {"name": "one", "namespace": "kube-system", "uid": "uid-1"}
@@ -149,7 +127,9 @@ KUBERNETES = Target(
 def _clickhouse(place: Place) -> Settings:
     url = f"clickhouse+{place.scheme}://reader@{place.host}:{place.port}/risk"
     ca_file = place.ca if place.scheme == "https" else None
-    return _settings(clickhouse=ClickHouse(url=url, cluster="risk", ca_file=ca_file))
+    return kubernetes_target.asking(
+        TIMEOUT, clickhouse=ClickHouse(url=url, cluster="risk", ca_file=ca_file)
+    )
 
 
 def _native(*columns: tuple[str, str, tuple[bytes, ...]]) -> bytes:
@@ -251,7 +231,7 @@ def _backup_server(place: Place) -> Settings:
     url = f"clickhouse+http://reader@127.0.0.1:{place.beside.port}/risk"
     ca_file = place.ca if place.scheme == "https" else None
     section = ClickHouse(url=url, cluster="risk", ca_file=ca_file, backup_api=place.url)
-    return _settings(clickhouse=section)
+    return kubernetes_target.asking(TIMEOUT, clickhouse=section)
 
 
 BACKUP_SERVER = Target(

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from importlib import import_module
@@ -277,11 +277,8 @@ def _peak() -> int:
 @contextmanager
 def _connected(target: Target, place: Place, *, alone: bool = True) -> Iterator[Any]:
     module = import_module(f"pytest_readiness.probes.{target.module}")
-    if alone:
-        # What a client library does to warnings while it reads its settings is for one thread.
-        with _connecting:
-            client = module.connect(target.settings(place), "run-1")
-    else:
+    # What a client library does to warnings while it reads its settings is for one thread.
+    with _connecting if alone else nullcontext():
         client = module.connect(target.settings(place), "run-1")
     try:
         yield client

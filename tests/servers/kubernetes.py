@@ -94,13 +94,8 @@ class ControlPlane:
 
     def start_controllers(self) -> None:
         """Start what moves objects, and wait until each serves."""
-        port = free_port()
-        manager = self._run(
+        self._controller(
             "kube-controller-manager",
-            f"--kubeconfig={self.kubeconfig}",
-            f"--bind-address={HOST}",
-            f"--secure-port={port}",
-            "--leader-elect=false",
             "--use-service-account-credentials=false",
             f"--root-ca-file={self.tls.ca}",
             f"--service-account-private-key-file={self.tls.client_key}",
@@ -108,16 +103,7 @@ class ControlPlane:
             # Nodes that no kwok manages keep the conditions a test gave them.
             "--node-monitor-grace-period=24h",
         )
-        manager.wait_until(lambda: _healthy(port))
-        port = free_port()
-        scheduler = self._run(
-            "kube-scheduler",
-            f"--kubeconfig={self.kubeconfig}",
-            f"--bind-address={HOST}",
-            f"--secure-port={port}",
-            "--leader-elect=false",
-        )
-        scheduler.wait_until(lambda: _healthy(port))
+        self._controller("kube-scheduler")
         port = free_port()
         kwok = self._run(
             "kwok",
@@ -128,6 +114,18 @@ class ControlPlane:
             *(f"--config={stage}" for stage in sorted(STAGES.glob("*.yaml"))),
         )
         kwok.wait_until(lambda: Admin(f"http://{HOST}:{port}").status("/healthz") == 200)
+
+    def _controller(self, program: str, *flags: str) -> None:
+        port = free_port()
+        process = self._run(
+            program,
+            f"--kubeconfig={self.kubeconfig}",
+            f"--bind-address={HOST}",
+            f"--secure-port={port}",
+            "--leader-elect=false",
+            *flags,
+        )
+        process.wait_until(lambda: Admin(f"https://{HOST}:{port}").status("/healthz") == 200)
 
     def _run(self, program: str | Path, *flags: str) -> Process:
         path = find(program) if isinstance(program, str) else program
@@ -166,10 +164,6 @@ def _texts(tls: TlsFiles) -> dict[str, str]:
 def joined(said: dict[str, Any]) -> TlsFiles:
     """Return the files of a shared cluster, from what it said of itself."""
     return TlsFiles(**{name: Path(path) for name, path in said["tls"].items()})
-
-
-def _healthy(port: int) -> bool:
-    return Admin(f"https://{HOST}:{port}").status("/healthz") == 200
 
 
 def objects_of(text: str) -> list[dict[str, Any]]:

@@ -82,6 +82,21 @@ class Process:
         return self._process.poll() is None
 
 
+def run_client(
+    argv: Sequence[str | Path], home: Path, stdin: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """Run a client to its end, at home in a folder of its own; a minute at most."""
+    return subprocess.run(
+        argv,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "TZ": "UTC"},
+        timeout=60,
+        check=False,
+    )
+
+
 @contextmanager
 def stopping(processes: list[Process]) -> Iterator[None]:
     """Stop the processes that the list then holds, the last one first."""

