@@ -8,8 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pytest_readiness.checklist.infrastructure import test_kubernetes as checks
 from pytest_readiness.errors import ProbeErrorKind
 from pytest_readiness.probes import kubernetes as probe
+from pytest_readiness.results import Outcome
+from pytest_readiness.settings import Kubernetes
+from tests.judging import judge
 from tests.probes.kubernetes_target import refusal
 from tests.servers.k8s_asking import (
     base64_of,
@@ -27,6 +31,7 @@ from tests.servers.programs import need
 CROWD = 1200  # three pages
 FORGETFUL = ("--etcd-compaction-interval=1s", "--watch-cache=false")
 # The two checks of etcd wait for two seconds each, one after the other, unless told otherwise.
+CONNECTIVITY = checks.test_the_control_plane_and_the_services_of_the_cluster_answer
 IMPATIENT = ("--etcd-healthcheck-timeout=200ms", "--etcd-readycheck-timeout=200ms")
 
 
@@ -158,8 +163,11 @@ def test_fails_and_names_an_api_server_without_its_etcd(
         plane.processes[0].signal(number)
         plane.admin.wait("/version", lambda _: plane.admin.status("/readyz") != 200)
         error = refusal(lambda: probe.health(asked))
+        limits = Kubernetes(namespace="default", context="real")
+        item = judge(CONNECTIVITY, [probe.identity, probe.health], asked, limits)
         for process in plane.processes:
             process.kill()
     # Not ready, as it says itself; the services it then keeps us waiting for. No fact, no pass.
     assert error.kind in (ProbeErrorKind.TIMEOUT, ProbeErrorKind.UNAVAILABLE)
     assert error.cause.startswith("/readyz fails at etcd, etcd-readiness; then ")
+    assert item.outcome is Outcome.ERROR
