@@ -36,7 +36,7 @@ include tests/servers/servers.mk
 # Needs uv.
 lock:
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
-	  --no-emit-find-links --no-header --extra lab --group dev --output-file requirements.lock pyproject.toml
+	  --no-emit-find-links --no-header --extra dsse --extra lab --group dev --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) .envs .nox .servers readiness-report

@@ -5,6 +5,7 @@ PYTEST_DONT_REWRITE
 
 import hashlib
 import tomllib
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,10 @@ SIGNOFF = "signoff"  # phase of the signatures: judged over a finished report, p
 
 
 class CatalogueItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the checklist; catalogue.toml says what its fields mean."""
+    """One line of the checklist; catalogue.toml says what its fields mean.
+
+    valid_for: how long a declaration of it holds, None where it takes none.
+    """
 
     id: str
     title: str
@@ -28,6 +32,13 @@ class CatalogueItem(msgspec.Struct, frozen=True, kw_only=True):
     basis: str
     safety: Safety
     target: str
+    valid_for: timedelta | None = None
+    any_release: bool = False
+
+    @property
+    def declarable(self) -> bool:
+        """Whether a person's word can count for it."""
+        return "D" in self.basis.split("/")
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +48,8 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     basis: str
     safety: Safety
     target: str
+    valid_days: int | None = None
+    any_release: bool = False
 
 
 class _Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,15 +67,18 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def load() -> tuple[CatalogueItem, ...]:
     """Return every item, in the checklist's order."""
     groups = msgspec.convert(tomllib.loads(FILE.read_text(encoding="utf-8")), _File).group
-    return tuple(
-        CatalogueItem(
-            section=group.section,
-            subsection=group.subsection,
-            phase=group.phase,
-            **msgspec.structs.asdict(line),
-        )
-        for group in groups
-        for line in group.items
+    return tuple(_item(group, line) for group in groups for line in group.items)
+
+
+def _item(group: _Group, line: _Line) -> CatalogueItem:
+    said = msgspec.structs.asdict(line)
+    days = said.pop("valid_days")
+    return CatalogueItem(
+        section=group.section,
+        subsection=group.subsection,
+        phase=group.phase,
+        valid_for=None if days is None else timedelta(days=days),
+        **said,
     )
 
 

@@ -3,7 +3,10 @@
 PYTEST_DONT_REWRITE
 """
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d\Z")
 
 
 def now() -> datetime:
@@ -17,3 +20,21 @@ def rfc3339(moment: datetime) -> str:
         raise ValueError(f"{moment!r} has no time zone")
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+def begins(text: str) -> datetime:
+    """Return when a time that people write begins: `2026-11-24` (a day in UTC), or RFC 3339.
+
+    Raises ValueError for anything else, a time without zone included.
+    """
+    if _DAY.match(text):
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment.astimezone(UTC)
+
+
+def ends(text: str) -> datetime:
+    """Return when a time that people write ends: a day with its last hour. Raises ValueError."""
+    return begins(text) + timedelta(days=1 if _DAY.match(text) else 0)

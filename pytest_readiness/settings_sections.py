@@ -87,6 +87,24 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
         Path | None,
         Key(kind=FILE, help="who signs, and what a signature needs", example="signoff.toml"),
     ] = None
+    max_waiver_blocker: Annotated[
+        timedelta, Key(kind=DURATION, help="longest waiver of a blocker", minimum=_INSTANT)
+    ] = timedelta(days=14)
+    max_waiver_major: Annotated[
+        timedelta, Key(kind=DURATION, help="longest waiver of any other item", minimum=_INSTANT)
+    ] = timedelta(days=90)
+    max_age: Annotated[
+        timedelta,
+        Key(kind=DURATION, help="oldest run that `readiness merge` counts", minimum=_INSTANT),
+    ] = timedelta(hours=24)
+    ci_key: Annotated[
+        Path | None,
+        Key(
+            kind=FILE,
+            help="private key of OpenSSH that signs what a run attests of itself",
+            example="/run/secrets/ci_key",
+        ),
+    ] = None
 
 
 class Kubernetes(msgspec.Struct, frozen=True, kw_only=True):

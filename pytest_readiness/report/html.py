@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from pytest_readiness.report import view
 from pytest_readiness.report.model import Item, Report
-from pytest_readiness.results import EvidenceRecord, Outcome
+from pytest_readiness.report.view import Bucket
+from pytest_readiness.results import EvidenceRecord
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -28,9 +29,9 @@ _TONE = {
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One part of a bar: an outcome, where it begins and how wide it is."""
+    """One part of a bar: a bucket, where it begins and how wide it is."""
 
-    outcome: Outcome
+    bucket: Bucket
     x: float
     width: float
 
@@ -52,15 +53,15 @@ def render(report: Report, sha256: str) -> str:
     return text.rstrip("\n") + "\n"
 
 
-def bar(counts: dict[Outcome, int]) -> tuple[Segment, ...]:
+def bar(counts: dict[Bucket, int]) -> tuple[Segment, ...]:
     """Return the segments of a bar, their widths in proportion to the counts."""
     total = sum(counts.values())
     segments = []
     x = 0.0
-    for outcome, number in counts.items():
+    for bucket, number in counts.items():
         if number:
             width = _BAR * number / total
-            segments.append(Segment(outcome, round(x, 1), round(max(width - 1.5, 1.0), 1)))
+            segments.append(Segment(bucket, round(x, 1), round(max(width - 1.5, 1.0), 1)))
             x += width
     return tuple(segments)
 
@@ -118,7 +119,7 @@ def _environment() -> "Environment":
         link=link,
         fact_link=fact_link,
         anchor=anchor,
-        outcomes=tuple(Outcome),
+        buckets=tuple(Bucket),
         bar_width=_BAR,
     )
     return environment

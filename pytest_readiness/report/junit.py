@@ -32,7 +32,11 @@ def element(item: Item) -> tuple[str | None, str, str]:
         case Outcome.NOTAPPLICABLE:
             return "skipped", _line(item.reason or "not applicable"), ""
         case _:
-            return "error", _line(item.reason or view.WORD[item.outcome]), _body(item, item.advice)
+            return (
+                "error",
+                _line(item.reason or view.WORD[view.bucket(item)]),
+                _body(item, item.advice),
+            )
 
 
 def render(report: Report) -> str:
@@ -79,6 +83,8 @@ def case(item: Item) -> ElementTree.Element:
         ("severity", item.severity),
         ("outcome", item.outcome),
         ("basis", item.basis),
+        *([("waived_until", item.waiver.expires)] if item.waiver else []),
+        *([("environment", item.environment)] if item.environment else []),
     ):
         ElementTree.SubElement(properties, "property", name=f"readiness.{name}", value=_text(value))
     tag, message, body = element(item)
@@ -102,6 +108,8 @@ def _fail_text(item: Item) -> str:
 
 def _body(item: Item, advice: str | None) -> str:
     lines = [f"{finding.subject}: {finding.problem}" for finding in item.findings]
+    if lines and item.reason:
+        lines.append(item.reason)
     return "\n".join([*lines, *([advice] if advice else [])])
 
 

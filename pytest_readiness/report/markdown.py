@@ -89,6 +89,11 @@ def _summary(report: Report, sha256: str) -> Iterator[str]:
         yield f"**A selection, never a release decision**: {code(run.selection or '-')}"
         yield ""
     yield f"- Environment {inline(target.environment)}, phase {inline(target.phase)}"
+    for shard in run.shards:
+        yield (
+            f"- Merged from run {code(shard.id)} of {inline(shard.environment)}, "
+            f"{inline(view.moment(shard.ended))}: {code(shard.selection or 'everything')}"
+        )
     for name, value in (
         ("Release", target.release),
         ("Commit", target.commit),
@@ -149,11 +154,21 @@ def _unanswered(report: Report) -> Iterator[str]:
                 yield f"- **{inline(group.headline)}**: {number}: {names}"
                 yield from _advice(group.advice)
             yield ""
+    yield from _listed("Waivers that cover nothing", view.idle_waivers(report))
+    yield from _listed("Declarations to look at", view.noted_declarations(report))
     if waived:
         yield "## What fails under a waiver"
         yield ""
         for item in waived:
             yield f"- {_title(item)}: {_waiver(item)}"
+        yield ""
+
+
+def _listed(heading: str, told: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    if told:
+        yield f"## {heading}"
+        yield ""
+        yield from (f"- {code(name)}: {inline(says)}" for name, says in told)
         yield ""
 
 
@@ -164,8 +179,10 @@ def _line(item: Item, detail: _Detail) -> Iterator[str]:
         case Outcome.NOTAPPLICABLE:
             yield f"- [ ] **n/a** ~~{_marked(item.title)}~~ {code(item.id)}"
         case _:
-            word = "fail, waived" if view.waived(item) else view.WORD[item.outcome]
+            word = "fail, waived" if view.waived(item) else view.WORD[view.bucket(item)]
             yield f"- [ ] **{word}** {_title(item)}"
+    if item.environment:
+        yield f"  - judged by a run of {inline(item.environment)}"
     if item.reason:
         yield f"  - {inline(item.reason)}"
     yield from _findings(item, detail)

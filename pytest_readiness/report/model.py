@@ -4,8 +4,8 @@ report.json is written once and its bytes are what people sign; every other outp
 of this model, decoded from those bytes. Times are RFC 3339 UTC text, durations seconds.
 """
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -23,8 +23,21 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     version: str
 
 
+class Shard(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was merged into this one. sha256: of its report.json, hexadecimal."""
+
+    id: str
+    environment: str
+    ended: str
+    sha256: str
+    selection: str
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """lab: names of the faults where the run asked the lab (empty list: healthy), else None."""
+    """lab: names of the faults where the run asked the lab (empty list: healthy), else None.
+
+    shards: the runs that this one was merged from, none for a run of its own.
+    """
 
     id: str
     started: str
@@ -36,6 +49,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     lab: tuple[str, ...] | None
     redactions: int
+    shards: tuple[Shard, ...] = ()
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +79,7 @@ class SettingsUsed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waived(msgspec.Struct, frozen=True, kw_only=True):
-    """Dated permission despite a fail."""
+    """Dated permission despite a fail; times as written, `2026-11-30` or RFC 3339 with zone."""
 
     item: str
     finding: str | None = None
@@ -76,13 +90,62 @@ class Waived(msgspec.Struct, frozen=True, kw_only=True):
     expires: str
     ticket: str
     environment: str | None = None
+    release: str | None = None
+
+
+class WaiverState(StrEnum):
+    """What became of a waiver in a run."""
+
+    USED = "used"  # its item fails, and the gate is open in spite of it
+    UNCOVERED = "uncovered"  # its finding is there, and others that no waiver covers
+    NOT_NEEDED = "not-needed"  # its item passes now
+    UNUSED = "unused"  # nothing here that it is for
+    EXPIRED = "expired"
+    NOT_YET = "not-yet"  # created in the future
+    ELSEWHERE = "elsewhere"  # for another environment or release
+
+
+class ListedWaiver(Waived, frozen=True, kw_only=True):
+    """A waiver of the run, used or not. note: in words, None where the state says all."""
+
+    state: WaiverState
+    note: str | None = None
+
+
+class DeclarationState(StrEnum):
+    """What became of a declaration in a run."""
+
+    COUNTS = "counts"
+    REFUSED = "refused"
+    UNUSED = "unused"  # nothing here that it is for
+
+
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word.
+
+    signed: by a key that the policy knows. note: why it does not count, or when it ends.
+    """
+
+    item: str
+    statement: str
+    by: str
+    role: str
+    date: str
+    expires: str | None
+    release: str
+    evidence: str | None
+    sha256: str | None
+    signed: bool
+    state: DeclarationState
+    note: str | None = None
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the checklist.
 
     basis: what counts as proof, "P", "P/D", "R"... cause: key of a root cause that several items
-    share. advice: what to do about an error, may have several lines.
+    share. advice: what to do about an error, may have several lines. waiver: the one that ends
+    first of those that cover its fail. environment: whose run judged it, None where this one did.
     """
 
     id: str
@@ -104,6 +167,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None
     nodeid: str
     duration: float
+    environment: str | None = None
 
 
 class Completeness(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,8 +196,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     checklist: Digest
     settings: SettingsUsed
     items: tuple[Item, ...]
-    waivers: tuple[Waived, ...]
-    declarations: tuple[dict[str, Any], ...]
+    waivers: tuple[ListedWaiver, ...]
+    declarations: tuple[Declared, ...]
     completeness: Completeness
     verdict: Verdict
 

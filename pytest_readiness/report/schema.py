@@ -48,7 +48,7 @@ def _tighten(definition: dict[str, Any]) -> None:
     for name in properties:
         if name in _TIMES:
             properties[name] = {"type": "string", "format": "date-time"}
-        elif name == "sha256":
+        elif name == "sha256" and properties[name].get("type") == "string":  # not one people write
             properties[name] = dict(_SHA256)
         properties[name].pop("default", None)
 

@@ -11,7 +11,8 @@ from itertools import zip_longest
 
 from pytest_readiness.report import view
 from pytest_readiness.report.model import Item, Report
-from pytest_readiness.results import Outcome, Severity
+from pytest_readiness.report.view import Bucket
+from pytest_readiness.results import Severity
 
 _NARROW = 12  # columns below which a section's name has no place beside the counts
 FINDINGS = 10  # shown of one item; report.html has more, report.json all
@@ -32,11 +33,12 @@ Span = tuple[str, Style]
 Line = tuple[Span, ...]
 
 _PAINT = {
-    Outcome.PASS: Style.GREEN,
-    Outcome.FAIL: Style.RED,
-    Outcome.ERROR: Style.YELLOW,
-    Outcome.NOTCHECKED: Style.YELLOW,
-    Outcome.NOTAPPLICABLE: Style.DIM,
+    Bucket.PASS: Style.GREEN,
+    Bucket.FAIL: Style.RED,
+    Bucket.WAIVED: Style.YELLOW,
+    Bucket.ERROR: Style.YELLOW,
+    Bucket.NOTCHECKED: Style.YELLOW,
+    Bucket.NOTAPPLICABLE: Style.DIM,
 }
 _VERDICT = {"READY": Style.GREEN, "READY WITH WAIVERS": Style.GREEN, "NOT READY": Style.RED}
 
@@ -47,6 +49,8 @@ def lines(report: Report, width: int, report_dir: str) -> list[Line]:
         *_table(report, width),
         *_groups("does not apply", Style.DIM, view.not_applicable(report), width),
         *_groups("not checked", Style.YELLOW, view.unchecked(report), width),
+        *_listed("waivers that cover nothing", view.idle_waivers(report), width),
+        *_listed("declarations to look at", view.noted_declarations(report), width),
         *_waived(report, width),
         *_groups("could not ask", Style.YELLOW, view.root_causes(report), width),
         *_failures(report, width),
@@ -80,7 +84,7 @@ def wrap(text: str, width: int, indent: int = 0, hanging: int | None = None) -> 
 
 
 def _table(report: Report, width: int) -> Iterator[Line]:
-    heads = [view.WORD[outcome] for outcome in Outcome]
+    heads = list(view.WORD.values())
     room = width - sum(len(head) + 2 for head in heads)
     rows = [(view.flat(section.heading), section.counts) for section in view.sections(report)]
     rows.append(("all", view.count(report.items)))
@@ -99,14 +103,14 @@ def _columns(heads: list[str]) -> list[str]:
     return [f"  {head}" for head in heads]
 
 
-def _words(counts: dict[Outcome, int]) -> str:
-    parts = [f"{number} {view.WORD[outcome]}" for outcome, number in counts.items() if number]
+def _words(counts: dict[Bucket, int]) -> str:
+    parts = [f"{number} {view.WORD[bucket]}" for bucket, number in counts.items() if number]
     return ", ".join(parts) or "no items"
 
 
-def _numbers(counts: dict[Outcome, int], heads: list[str]) -> Iterator[Span]:
-    for (outcome, number), head in zip(counts.items(), heads, strict=True):
-        yield f"  {number:>{len(head)}}", _PAINT[outcome] if number else Style.DIM
+def _numbers(counts: dict[Bucket, int], heads: list[str]) -> Iterator[Span]:
+    for (bucket, number), head in zip(counts.items(), heads, strict=True):
+        yield f"  {number:>{len(head)}}", _PAINT[bucket] if number else Style.DIM
 
 
 def _fit(text: str, column: int) -> str:
@@ -127,6 +131,14 @@ def _groups(what: str, style: Style, groups: tuple[view.Group, ...], width: int)
         # Said once where the next cause has the same remedy.
         if following is None or following.advice != group.advice:
             yield from _advice(group.advice, width)
+
+
+def _listed(what: str, told: tuple[tuple[str, str], ...], width: int) -> Iterator[Line]:
+    if told:
+        yield ()
+        yield from (((line, Style.YELLOW),) for line in wrap(what, width))
+    for name, says in told:
+        yield from _plain(wrap(f"{name}: {says}", width, 2, 4))
 
 
 def _waived(report: Report, width: int) -> Iterator[Line]:
@@ -162,7 +174,7 @@ def _failure(item: Item, width: int) -> Iterator[Line]:
     else:
         yield ((first, Style.BOLD),)
     yield from _plain(rest)
-    if item.reason and not item.findings:
+    if item.reason:
         yield from _plain(wrap(item.reason, width, 4))
     for finding in item.findings[:FINDINGS]:
         yield from _plain(wrap(f"{finding.subject}: {finding.problem}", width, 4, 6))

@@ -4,19 +4,48 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
-from pytest_readiness.report.model import Item, Report
+from pytest_readiness.report.model import (
+    DeclarationState,
+    Item,
+    ListedWaiver,
+    Report,
+    WaiverState,
+)
 from pytest_readiness.results import Json, Outcome, Severity
 
 SHOWN = 20  # entries of a long list that a rendering shows; report.json has them all
 TEXT = 500  # characters of one observed value that a rendering shows
 
+
+class Bucket(StrEnum):
+    """What people count: the outcomes, and the fails that are waived apart from the others."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    WAIVED = "waived"
+    ERROR = "error"
+    NOTCHECKED = "notchecked"
+    NOTAPPLICABLE = "notapplicable"
+
+
 WORD = {
-    Outcome.PASS: "pass",
-    Outcome.FAIL: "fail",
-    Outcome.ERROR: "error",
-    Outcome.NOTCHECKED: "not checked",
-    Outcome.NOTAPPLICABLE: "n/a",
+    Bucket.PASS: "pass",
+    Bucket.FAIL: "fail",
+    Bucket.WAIVED: "waived",
+    Bucket.ERROR: "error",
+    Bucket.NOTCHECKED: "not checked",
+    Bucket.NOTAPPLICABLE: "n/a",
+}
+# What became of a waiver, where its note does not say more.
+_WAIVER = {
+    WaiverState.UNCOVERED: "does not cover all that fails",
+    WaiverState.NOT_NEEDED: "passes now: remove it",
+    WaiverState.UNUSED: "nothing here that it is for",
+    WaiverState.EXPIRED: "has expired: the fail counts",
+    WaiverState.NOT_YET: "not in force yet",
+    WaiverState.ELSEWHERE: "for another environment or release",
 }
 
 # The headings of the checklist itself; a section or subsection of a team's own gets its name.
@@ -65,11 +94,11 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section, its count of each outcome, and its items by subsection in their order."""
+    """One section, its count of each bucket, and its items by subsection in their order."""
 
     name: str
     heading: str
-    counts: dict[Outcome, int]
+    counts: dict[Bucket, int]
     subsections: tuple[tuple[str, tuple[Item, ...]], ...]
 
     @property
@@ -103,11 +132,16 @@ def heading(name: str) -> str:
     return _HEADING.get(name) or name.replace("_", " ").replace("-", " ").capitalize()
 
 
-def count(items: Iterable[Item]) -> dict[Outcome, int]:
-    """Count each outcome, none left out."""
-    counts = dict.fromkeys(Outcome, 0)
+def bucket(item: Item) -> Bucket:
+    """Return the bucket in which an item is counted."""
+    return Bucket.WAIVED if waived(item) else Bucket(item.outcome.value)
+
+
+def count(items: Iterable[Item]) -> dict[Bucket, int]:
+    """Count each bucket, none left out."""
+    counts = dict.fromkeys(Bucket, 0)
     for item in items:
-        counts[item.outcome] += 1
+        counts[bucket(item)] += 1
     return counts
 
 
@@ -127,6 +161,36 @@ def sections(report: Report) -> tuple[Section, ...]:
 def waived(item: Item) -> bool:
     """Say whether an item fails under a waiver; one that leaves a finding open is not carried."""
     return item.outcome is Outcome.FAIL and item.waiver is not None
+
+
+def idle_waivers(report: Report) -> tuple[tuple[str, str], ...]:
+    """Return name and words of each waiver that covers nothing: expired, unused, not needed..."""
+    return tuple(
+        (waiver_name(one), waiver_says(one))
+        for one in report.waivers
+        if one.state is not WaiverState.USED
+    )
+
+
+def waiver_name(waiver: ListedWaiver) -> str:
+    """Return item, and finding where it is for one alone."""
+    return f"{waiver.item} ({waiver.finding})" if waiver.finding else waiver.item
+
+
+def waiver_says(waiver: ListedWaiver) -> str:
+    """Return what became of a waiver, in words."""
+    if waiver.note:
+        return waiver.note
+    return _WAIVER.get(waiver.state) or f"in use until {waiver.expires}"
+
+
+def noted_declarations(report: Report) -> tuple[tuple[str, str], ...]:
+    """Return item and words of each declaration that does not count, or soon will not."""
+    return tuple(
+        (one.item, f"{one.by}: {one.note or one.state.value}")
+        for one in report.declarations
+        if one.state is not DeclarationState.COUNTS or one.note
+    )
 
 
 def failures(report: Report) -> tuple[Item, ...]:

@@ -12,7 +12,7 @@ HOSTILE = (
     "\"'</td><script>alert('x')</script><img src=x onerror=alert(1)> | `code` **b** "
     "\x1b[31m\u202e ]]>"
 )
-_OURS = {"schema", "outcome", "severity", "safety", "sha256"}  # not free text
+_OURS = {"schema", "outcome", "severity", "safety", "sha256", "state"}  # not free text
 _FREE_KEYS = {"observed", "expected", "identity", "values"}
 
 

@@ -8,8 +8,11 @@ import msgspec
 from pytest_readiness.report.model import (
     SCHEMA,
     Completeness,
+    DeclarationState,
+    Declared,
     Digest,
     Item,
+    ListedWaiver,
     Report,
     Run,
     SettingsUsed,
@@ -17,6 +20,7 @@ from pytest_readiness.report.model import (
     Tool,
     Verdict,
     Waived,
+    WaiverState,
 )
 from pytest_readiness.results import EvidenceRecord, Finding, Outcome, Safety, Severity
 
@@ -91,6 +95,43 @@ WAIVER = Waived(
     ticket="OPS-812",
     environment="production",
 )
+
+
+DECLARATIONS = (
+    Declared(
+        item="training-operations",
+        statement="All five on-call engineers completed the runbook drill.",
+        by="ops@example.org",
+        role="operations-lead",
+        date="2026-11-20",
+        expires="2026-11-27",
+        release="any",
+        evidence="https://example.org/drills/2026-11-20",
+        sha256=None,
+        signed=True,
+        state=DeclarationState.COUNTS,
+        note="expires in 3 days",
+    ),
+    Declared(
+        item="on-call",
+        statement="The schedule is filled until March.",
+        by="x@example.org",
+        role="operations-lead",
+        date="2026-11-20",
+        expires=None,
+        release="2.4.1",
+        evidence=None,
+        sha256=None,
+        signed=False,
+        state=DeclarationState.REFUSED,
+        note="the policy does not know x@example.org as operations-lead",
+    ),
+)
+
+
+def listed(waiver: Waived, state: WaiverState = WaiverState.USED, **changes: Any) -> ListedWaiver:
+    """Return a waiver as the report lists it."""
+    return ListedWaiver(**msgspec.structs.asdict(waiver), state=state, **changes)
 
 
 _RUN = Run(
@@ -308,7 +349,19 @@ def full(**changes: Any) -> Report:
             reference="docs/canary.md",
         ),
     )
-    return report(items, **changes)
+    waivers = (
+        listed(WAIVER),
+        listed(
+            msgspec.structs.replace(WAIVER, item="k8s-storage", ticket="OPS-799"),
+            WaiverState.NOT_NEEDED,
+        ),
+        listed(
+            msgspec.structs.replace(WAIVER, item="k8s-nodes", expires="2026-11-20"),
+            WaiverState.EXPIRED,
+            note="expired on 2026-11-20: the fail counts",
+        ),
+    )
+    return report(items, **{"waivers": waivers, "declarations": DECLARATIONS, **changes})
 
 
 def report(items: tuple[Item, ...], **changes: Any) -> Report:
@@ -321,7 +374,7 @@ def report(items: tuple[Item, ...], **changes: Any) -> Report:
         checklist=Digest(id="st-risk-platform", sha256=digest("checklist")),
         settings=SettingsUsed(sha256=digest("settings"), values=_SETTINGS),
         items=items,
-        waivers=tuple(one.waiver for one in items if one.waiver),
+        waivers=tuple(listed(one.waiver) for one in items if one.waiver),
         declarations=(),
         completeness=Completeness(expected=len(items), reported=len(items), missing=()),
         verdict=_VERDICT,

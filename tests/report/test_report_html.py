@@ -2,11 +2,11 @@ import re
 from html.parser import HTMLParser
 from itertools import pairwise
 
-import msgspec
 import pytest
 
 from pytest_readiness.report import html
 from pytest_readiness.report.model import Report
+from pytest_readiness.report.view import Bucket
 from pytest_readiness.results import Outcome
 from tests.report import extremes, sample
 
@@ -206,19 +206,25 @@ class TestContent:
         assert "<code>kubectl --context prod get nodes -o wide</code>" in text
         assert '<a href="facts/kubernetes-nodes.json">' in text
 
-    def test_declarations_are_shown(self) -> None:
-        report = msgspec.structs.replace(
-            sample.full(), declarations=({"item": "on-call", "by": "ops@example.org"},)
-        )
-        assert "Declaration 1: on-call" in page(report).words("caption")
+    def test_declarations_and_what_became_of_them_are_shown(self) -> None:
+        shown = page(sample.full()).words("td")
+        assert "counts: expires in 3 days" in shown
+        refused = "refused: the policy does not know x@example.org as operations-lead"
+        assert refused in shown
+
+    def test_waivers_and_what_became_of_them_are_shown(self) -> None:
+        shown = page(sample.full()).words("td")
+        assert "in use until 2026-11-30" in shown
+        assert "passes now: remove it" in shown
+        assert "expired on 2026-11-20: the fail counts" in shown
 
     def test_a_whole_checklist_with_evidence_stays_below_400_kb(self) -> None:
         assert len(html.render(extremes.large(118), SHA).encode()) < 400_000
 
 
 def test_bars_have_the_widths_of_their_counts() -> None:
-    counts = {Outcome.PASS: 1, Outcome.FAIL: 0, Outcome.ERROR: 3}
+    counts = {Bucket.PASS: 1, Bucket.FAIL: 0, Bucket.ERROR: 3}
     first, second = html.bar(counts)
     assert (first.x, second.x) == (0.0, 60.0)
     assert second.width > 2.9 * first.width
-    assert html.bar(dict.fromkeys(Outcome, 0)) == ()
+    assert html.bar(dict.fromkeys(Bucket, 0)) == ()

@@ -51,7 +51,7 @@ class TestMarkdown:
         assert "\x1b" not in text
         assert "\u202e" not in text
         # Every other bold, heading and table line is our own.
-        assert outside.count("|") == 7 * text.count("\n|")
+        assert outside.count("|") == 8 * text.count("\n|")
 
     @pytest.mark.parametrize(
         ("text", "escaped"),
