@@ -188,3 +188,9 @@ class TestDiscovery:
         line = "from pytest_readiness.checklist.operations.test_logging import test_a\n"
         (tree / "test_alerting.py").write_text(textwrap.dedent(line))
         assert list(checks()) == ["app-logs"]
+
+
+def test_what_may_be_declared_says_how_long_it_holds_and_nothing_else_does() -> None:
+    for item in catalogue.load():
+        assert (item.valid_for is not None) == item.declarable, item.id
+        assert item.declarable or not item.any_release, item.id
