@@ -13,14 +13,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pytest_readiness import catalogue, fixtures
+from pytest_readiness import catalogue, fixtures, held, people
 from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.collect import collect_checklist, own_checks
 from pytest_readiness.controller import TOLD, Controller, prepare
 from pytest_readiness.errors import ReadinessError
+from pytest_readiness.gathered import Sent
 from pytest_readiness.plan import copy_facts, plan_run, read_settings, recorded_own
 from pytest_readiness.run import CONTEXT, Context, Plan, enter
-from pytest_readiness.runner import PROPERTY, Runner, Sent, sent_of
+from pytest_readiness.runner import PROPERTY, Runner, sent_of
 from pytest_readiness.selection import (
     Address,
     matches,
@@ -28,6 +29,7 @@ from pytest_readiness.selection import (
     selected,
     unknown,
 )
+from pytest_readiness.settings import Settings
 from pytest_readiness.show import Show
 from pytest_readiness.store import FOLDER
 
@@ -43,6 +45,7 @@ class Activation:
     before any option leaves some out.
     """
 
+    settings: Settings
     items: tuple[CatalogueItem, ...]
     expression: str
     tell: Callable[[list[Sent]], None]
@@ -69,7 +72,8 @@ class Activation:
             ]
         self.tell(known)
         if self.items:
-            items[:0] = collect_checklist(session, self.items)
+            by_word = {item.id for item in self.items if people.by_word(self.settings, item)}
+            items[:0] = collect_checklist(session, self.items, by_word)
 
 
 def activate(config: pytest.Config) -> Activation:
@@ -84,13 +88,14 @@ def activate(config: pytest.Config) -> Activation:
     _register(config, fixtures, "readiness-fixtures")
     try:
         if config.option.collectonly:
-            phase = read_settings(config).readiness.phase
+            settings = read_settings(config)
         else:
             context = _enter(config)
-            phase = context.settings.readiness.phase
+            settings = context.settings
             _register(config, Runner(context), "readiness-runner")
     except ReadinessError as error:
         raise pytest.UsageError(str(error)) from error
+    phase = settings.readiness.phase
     problem = unknown(addresses, catalogue.load(), phase)
     if problem is not None:
         raise pytest.UsageError(problem)
@@ -101,6 +106,7 @@ def activate(config: pytest.Config) -> Activation:
     elif not config.option.collectonly:
         controller = Controller(
             context,
+            config,
             catalogue.for_phase(phase),
             selected(scope, expression, ()),
             recorded_own(config),
@@ -108,7 +114,7 @@ def activate(config: pytest.Config) -> Activation:
         _register(config, controller, "readiness-controller")
         _register(config, Show(controller), "readiness-show")
         tell = controller.expect
-    return Activation(scope, expression, tell)
+    return Activation(settings, scope, expression, tell)
 
 
 def _register(config: pytest.Config, plugin: object, name: str) -> None:
@@ -130,14 +136,18 @@ def _leave_for_controller(directory: Path, own: list[Sent]) -> None:
 
 def _enter(config: pytest.Config) -> Context:
     if _is_worker(config):
-        sent = getattr(config, WORKER_INPUT)[PROPERTY]
-        context = enter(msgspec.json.decode(sent, type=Plan))
+        sent = getattr(config, WORKER_INPUT)
+        context = enter(msgspec.json.decode(sent[PROPERTY], type=Plan))
+        lock = held.work(context.directory, sent["workerid"])
     else:
         context = plan_run(config)
+        # Before the files of an earlier run are removed: these may be wrong.
+        written = None if context.plan.replay else people.read(context.settings)
         lock = prepare(context.directory)
-        config.add_cleanup(lock.release)
-        config.add_cleanup(partial(Path(lock.lock_file).unlink, missing_ok=True))
         copy_facts(config, context.directory)
+        if written is not None:
+            people.record(written, context.store)
+    config.add_cleanup(partial(held.leave, lock))
     config.stash[CONTEXT] = context
     return context
 

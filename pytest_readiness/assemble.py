@@ -3,7 +3,6 @@
 PYTEST_DONT_REWRITE
 """
 
-from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -11,31 +10,57 @@ import msgspec
 import pytest
 
 from pytest_readiness import catalogue
-from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.clock import now, rfc3339
-from pytest_readiness.redact import count
+from pytest_readiness.gathered import redactions
+from pytest_readiness.journal import Head
+from pytest_readiness.people import lay
 from pytest_readiness.report import model
-from pytest_readiness.results import ItemResult, Outcome, Safety, Severity
 from pytest_readiness.run import Context, identity, lab
-from pytest_readiness.runner import Sent
-from pytest_readiness.selection import ROOT, place
+from pytest_readiness.selection import ROOT
+from pytest_readiness.store import FOLDER
 from pytest_readiness.verdict import broken_off, completeness, failed_beside, judge
 
 if TYPE_CHECKING:
     from pytest_readiness.controller import Controller
 
-OWN_SECTION = "project"
 # Ways that pytest ends in which every item that was asked for had its turn.
 _JUDGED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
-NOT_SELECTED = "not selected"
+
+
+def head(controller: "Controller", config: pytest.Config) -> Head:
+    """Return what is known of the report when the run starts, for the journal."""
+    context, settings = controller.context, controller.context.settings
+    run = _run(context, config)
+    return Head(
+        at=rfc3339(now()),
+        tool=model.Tool(name="pytest-readiness", version=version("pytest-readiness")),
+        run=run,
+        target=model.Target(
+            system=settings.readiness.system,
+            environment=settings.readiness.environment,
+            phase=settings.readiness.phase,
+            release=settings.readiness.release,
+            commit=settings.readiness.commit,
+            image=settings.readiness.image,
+            identity={},
+        ),
+        checklist=model.Digest(id="production-readiness", sha256=catalogue.sha256()),
+        settings=model.SettingsUsed(sha256=context.plan.sha256, values=settings.values),
+        items=tuple(controller.blank),
+        selected=tuple(controller.selected),
+        own=tuple(controller.own.values()),
+        narrowed=_narrowed(config),
+    )
 
 
 def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
     """Return the report of a run that has ended, however it ended."""
     why = _why_missing(controller, session)
-    items = tuple([*_packaged(controller, why), *_own(controller, why)])
-    chosen = (*controller.selected, *sorted(controller.own_selected))
-    reported = {id for id in controller.results if not controller.lacking(id)}
+    items = controller.items(lambda nodeid: _missing_reason(controller, nodeid, why))
+    context, head = controller.context, controller.head
+    laid = lay(items, context.settings, context.store)
+    items = laid.items
+    chosen, reported = controller.chosen, controller.reported
     missing = [id for id in chosen if id not in reported]
     if not controller.told:
         # Whether these are checks, only the dead could say.
@@ -45,27 +70,24 @@ def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
         selected=set(chosen),
         missing=missing,
         narrowed=_narrowed(session.config),
+        waivers=laid.waivers,
     )
     verdict = _as_pytest_ended(verdict, controller, session)
-    context, settings = controller.context, controller.context.settings
+    run = msgspec.structs.replace(
+        _run(context, session.config),  # again: secrets may have been learnt since the start
+        partial=verdict.name == "PARTIAL",
+        redactions=redactions(items, context.directory / FOLDER),
+    )
     return model.Report(
         schema=model.SCHEMA,
-        tool=model.Tool(name="pytest-readiness", version=version("pytest-readiness")),
-        run=_run(context, session.config, items, partial=verdict.name == "PARTIAL"),
-        target=model.Target(
-            system=settings.readiness.system,
-            environment=settings.readiness.environment,
-            phase=settings.readiness.phase,
-            release=settings.readiness.release,
-            commit=settings.readiness.commit,
-            image=settings.readiness.image,
-            identity=identity(context),
-        ),
-        checklist=model.Digest(id="production-readiness", sha256=catalogue.sha256()),
-        settings=model.SettingsUsed(sha256=context.plan.sha256, values=settings.values),
+        tool=head.tool,
+        run=run,
+        target=msgspec.structs.replace(head.target, identity=identity(context.store)),
+        checklist=head.checklist,
+        settings=head.settings,
         items=items,
-        waivers=(),
-        declarations=(),
+        waivers=laid.waivers,
+        declarations=laid.declarations,
         completeness=completeness(items, reported),
         verdict=verdict,
     )
@@ -78,39 +100,35 @@ def _as_pytest_ended(
     status = session.exitstatus
     if status not in _JUDGED:  # interrupted, internal or usage error: the code is pytest's own
         return broken_off(verdict, int(status), _why_missing(controller, session))
-    if status == pytest.ExitCode.TESTS_FAILED and verdict.exit_code == pytest.ExitCode.OK:
-        if controller.broken:  # which may have held checks, of which nothing is known then
-            why = f"could not be collected: {', '.join(controller.broken)}"
-            return broken_off(verdict, int(status), why)
-        others = controller.other_failures
-        if others:
-            return failed_beside(verdict, f"not an item, and failed: {', '.join(others)}")
-        # Failures that are not counted, or counted and reported by nobody: pytest-cov does so.
-        if not session.testsfailed or session.testsfailed > controller.item_failures:
-            return failed_beside(verdict, "another plugin failed the run")
+    if status != pytest.ExitCode.TESTS_FAILED:
+        return verdict
+    # Said whatever the items gave: a merge may have better results for them, and not for these.
+    if controller.broken:  # which may have held checks, of which nothing is known then
+        why = f"could not be collected: {', '.join(controller.broken)}"
+        return broken_off(verdict, verdict.exit_code or int(status), why)
+    others = controller.other_failures
+    if others:
+        return failed_beside(verdict, f"not an item, and failed: {', '.join(others)}")
+    # Failures that are not counted, or counted and reported by nobody: pytest-cov does so.
+    if not session.testsfailed or session.testsfailed > controller.item_failures:
+        return failed_beside(verdict, "another plugin failed the run")
     return verdict
 
 
-def _run(
-    context: Context, config: pytest.Config, items: Iterable[model.Item], *, partial: bool
-) -> model.Run:
+def _run(context: Context, config: pytest.Config) -> model.Run:
+    """Return the run as it stands now; whether it is partial, and of redactions, nothing yet."""
     clean = context.redactor.text
-    facts = (
-        path.read_text(encoding="utf-8", errors="replace")
-        for path in context.directory.glob("facts/*.json")
-    )
-    shown = msgspec.json.encode(tuple(items)).decode()
     return model.Run(
         id=context.plan.id,
         started=rfc3339(context.plan.started),
-        ended=rfc3339(now()),
+        ended=context.plan.ended or rfc3339(now()),
         command=clean(" ".join(("pytest", *map(str, config.invocation_params.args)))),
         selection=clean(_selection(config)),
-        partial=partial,
+        partial=False,
         safety=context.settings.readiness.safety,
         workers=len(getattr(config.option, "tx", None) or []),
-        lab=lab(context),
-        redactions=count(shown) + sum(map(count, facts)),
+        lab=lab(context.plan.lab, context.store),
+        redactions=0,
     )
 
 
@@ -137,77 +155,6 @@ def _narrowed(config: pytest.Config) -> str | None:
         if argument.startswith("--ignore"):
             return argument.partition("=")[0]
     return None
-
-
-def _packaged(controller: "Controller", why: str) -> Iterable[model.Item]:
-    selected = set(controller.selected)
-    for item in controller.items:
-        result = controller.results.get(item.id)
-        nodeid = place(item)
-        if result is None:
-            reason = _missing_reason(controller, nodeid, why) if item.id in selected else None
-            result = ItemResult(
-                id=item.id,
-                outcome=Outcome.NOTCHECKED,
-                reason=reason or NOT_SELECTED,
-                nodeid=nodeid,
-            )
-        yield _item(item, result, controller.declared.get(item.id, {}))
-
-
-def _own(controller: "Controller", why: str) -> Iterable[model.Item]:
-    for id, sent in sorted(controller.own.items()):
-        declared = sent.declared or {}
-        item = CatalogueItem(
-            id=id,
-            title=declared["title"],
-            section=OWN_SECTION,
-            subsection=sent.module,
-            phase=controller.context.settings.readiness.phase,
-            severity=Severity(declared["severity"]),
-            safety=Safety(declared["safety"]),
-            basis="P",
-            target="",
-        )
-        yield _item(item, _own_result(controller, sent, why), declared)
-
-
-def _own_result(controller: "Controller", sent: Sent, why: str) -> ItemResult:
-    known, lacking = controller.results.get(sent.id), controller.lacking(sent.id)
-    if known is not None and not lacking:
-        return known
-    reason = NOT_SELECTED
-    if sent.id in controller.own_selected:
-        lost = {controller.lost[nodeid] for nodeid in lacking if nodeid in controller.lost}
-        reason = "; ".join(sorted(lost)) or f"not run: {why}"
-        if known is not None:
-            reason = f"{reason}: {', '.join(lacking)}"
-    unknown = ItemResult(id=sent.id, outcome=Outcome.NOTCHECKED, reason=reason, nodeid=sent.nodeid)
-    return known.worst(unknown) if known is not None else unknown
-
-
-def _item(item: CatalogueItem, result: ItemResult, declared: Mapping[str, str]) -> model.Item:
-    return model.Item(
-        id=item.id,
-        title=item.title,
-        section=item.section,
-        subsection=item.subsection,
-        phase=item.phase,
-        severity=item.severity,
-        safety=item.safety,
-        basis=item.basis,
-        outcome=result.outcome,
-        reason=result.reason,
-        advice=result.advice,
-        cause=result.cause,
-        waiver=None,
-        findings=result.findings,
-        evidence=result.evidence,
-        remediation=declared.get("remediation"),
-        reference=declared.get("reference"),
-        nodeid=result.nodeid,
-        duration=result.duration,
-    )
 
 
 def _missing_reason(controller: "Controller", nodeid: str, why: str) -> str:

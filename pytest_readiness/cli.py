@@ -21,8 +21,13 @@ COMMANDS = {
     "init": ("init", "write a commented readiness.ini"),
     "check": ("check", "validate readiness.ini, ask each target what it lets us see"),
     "list": ("list_items", "list the items of the checklist"),
+    "declare": ("declare", "write a declaration"),
     "replay": ("replay", "judge a run again from its recorded facts"),
     "render": ("render", "write the outputs of a run again from its report.json"),
+    "diff": ("diff", "compare two runs"),
+    "merge": ("merge", "join the shards of a run"),
+    "sign": ("sign", "sign a report for a role"),
+    "verify": ("verify", "verify that a report is signed off"),
     "lab": ("lab", "start the reference platform until Ctrl-C"),
 }
 

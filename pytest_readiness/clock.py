@@ -32,9 +32,15 @@ def begins(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text} is beyond what can be told") from None
 
 
 def ends(text: str) -> datetime:
     """Return when a time that people write ends: a day with its last hour. Raises ValueError."""
-    return begins(text) + timedelta(days=1 if _DAY.match(text) else 0)
+    try:
+        return begins(text) + timedelta(days=1 if _DAY.match(text) else 0)
+    except OverflowError:
+        raise ValueError(f"{text} is beyond what can be told") from None

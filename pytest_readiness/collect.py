@@ -6,7 +6,7 @@ and none of its file patterns, name patterns, conftest files or import modes app
 PYTEST_DONT_REWRITE
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +19,7 @@ from _pytest.fixtures import FuncFixtureInfo
 
 from pytest_readiness import fixtures
 from pytest_readiness.catalogue import FILE, CatalogueItem
+from pytest_readiness.checklist.declared import declared as by_word
 from pytest_readiness.checks import CheckMeta, meta_of
 from pytest_readiness.discovery import modules
 from pytest_readiness.errors import NotChecked
@@ -32,9 +33,12 @@ class Checklist(pytest.Collector):
 
     obj = fixtures
 
-    def __init__(self, *, items: Iterable[CatalogueItem], **kwargs: Any) -> None:
+    def __init__(
+        self, *, items: Iterable[CatalogueItem], by_word: Collection[str], **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self._items = tuple(items)
+        self._by_word = by_word
 
     def collect(self) -> Iterator[pytest.Collector]:
         """Yield a collector for each subsection, in the order of the checklist."""
@@ -47,6 +51,7 @@ class Checklist(pytest.Collector):
                 path=self.config.rootpath,
                 nodeid="/".join((ROOT, *place)),
                 items=tuple(items),
+                by_word=self._by_word,
                 module=found.get(place),
             )
 
@@ -55,11 +60,17 @@ class Subsection(pytest.Module):
     """One subsection: its module when it has checks, and an item for every line of it."""
 
     def __init__(
-        self, *, items: tuple[CatalogueItem, ...], module: str | None, **kwargs: Any
+        self,
+        *,
+        items: tuple[CatalogueItem, ...],
+        by_word: Collection[str],
+        module: str | None,
+        **kwargs: Any,
     ) -> None:
         self._module = module
         super().__init__(**kwargs)
         self._items = items
+        self._by_word = by_word
         for mark in (ROOT, items[0].section, items[0].subsection):
             self.add_marker(mark)
 
@@ -71,7 +82,9 @@ class Subsection(pytest.Module):
         declared = _declared(self.obj) if self._module else {}
         for item in self._items:
             function = declared.get(item.id)
-            if function is None:
+            if item.id in self._by_word:
+                yield ByWord.from_parent(self, item=item, fixtureinfo=self._fixtures(by_word))
+            elif function is None:
                 yield Unjudged.from_parent(
                     self, name=item.id, item=item, fixtureinfo=self._fixtures(_no_check)
                 )
@@ -108,6 +121,21 @@ class Judged(pytest.Function):
         return Path(code.co_filename), code.co_firstlineno - 1, self.name
 
 
+class ByWord(pytest.Function):
+    """An item that a declaration judges: it may, and readiness.ini has nothing to ask for it."""
+
+    _repr_failure_py = repr_failure = _without_traceback
+
+    def __init__(self, *, item: CatalogueItem, **kwargs: Any) -> None:
+        super().__init__(name=item.id, callobj=by_word, **kwargs)
+        self.add_marker(pytest.mark.item(item.id))
+        self.add_marker(pytest.mark.safety(item.safety.value))
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Return the place of the catalogue, and the id as its name."""
+        return FILE, 0, self.name
+
+
 def _no_check() -> None:
     """Stand where the check of an item will."""
 
@@ -131,15 +159,22 @@ class Unjudged(pytest.Function):
         return FILE, 0, self.name
 
 
-def collect_checklist(session: pytest.Session, items: Iterable[CatalogueItem]) -> list[pytest.Item]:
-    """Return the items of the packaged checklist, reported to pytest as collected."""
-    root = Checklist.from_parent(session, name=ROOT, nodeid=ROOT, items=tuple(items))
+def collect_checklist(
+    session: pytest.Session, items: Iterable[CatalogueItem], by_word: Collection[str]
+) -> list[pytest.Item]:
+    """Return the items of the packaged checklist, reported to pytest as collected.
+
+    by_word: ids of the items that declarations judge in this run.
+    """
+    root = Checklist.from_parent(
+        session, name=ROOT, nodeid=ROOT, items=tuple(items), by_word=by_word
+    )
     return list(session.genitems(root))
 
 
 def item_id(item: pytest.Item) -> str | None:
     """Return the id of the checklist item that a pytest item stands for, if it does."""
-    if isinstance(item, Unjudged):
+    if isinstance(item, Unjudged | ByWord):
         return item.name
     meta = check_of(item)
     return meta.id if meta else None

@@ -6,7 +6,6 @@ conftest removed is missing by name.
 PYTEST_DONT_REWRITE
 """
 
-import json
 import os
 import shutil
 import signal
@@ -20,17 +19,23 @@ import msgspec
 import pytest
 from filelock import FileLock, Timeout
 
+from pytest_readiness import held, journal, people
 from pytest_readiness.catalogue import CatalogueItem
+from pytest_readiness.clock import now, rfc3339
+from pytest_readiness.gathered import Gathered, Sent, blank
 from pytest_readiness.report import model
+from pytest_readiness.results import Severity
 from pytest_readiness.run import Context
-from pytest_readiness.runner import PROPERTY, Sent
-from pytest_readiness.selection import ROOT
+from pytest_readiness.runner import PROPERTY
+from pytest_readiness.selection import ROOT, place
+from pytest_readiness.signoff import attest
 from pytest_readiness.store import FOLDER
 
+SIGNED = ("signoffs", "report.json.intoto.jsonl")  # what people add to a run directory
 TOLD = ".own.json"  # in the folder of facts: the project's own checks, as workers collected them
 
 
-class Controller:
+class Controller(Gathered):
     """Hooks that gather results and end in a report.
 
     items: of the catalogue, for the phase. selected: ids that the command line names. own: what
@@ -40,20 +45,16 @@ class Controller:
     def __init__(
         self,
         context: Context,
+        config: pytest.Config,
         items: Sequence[CatalogueItem],
         selected: Sequence[str],
         own: Sequence[Sent],
     ) -> None:
+        from pytest_readiness.assemble import head
+
+        phase = context.settings.readiness.phase
+        super().__init__(phase, [blank(item, place(item)) for item in items], selected, own)
         self.context = context
-        self.items = items
-        self.selected = selected
-        self.results = {sent.id: sent.result for sent in own if sent.result}
-        self.declared: dict[str, dict[str, str]] = {}  # id -> what its check says of itself
-        self.own = {sent.id: sent for sent in own}
-        self.own_selected = set(self.own)
-        # own id -> node id of each of its cases -> whether it gave a result
-        self.cases: dict[str, dict[str, bool]] = {}
-        self.told = False  # whether the project's own checks are known, also those not run
         self.lost: dict[str, str] = {}  # node id -> why its worker gave no result
         self.item_failures = 0  # of the failures that pytest counts, those of items
         self.other_failures: list[str] = []  # node ids of failures that no item stands for
@@ -61,8 +62,14 @@ class Controller:
         self.report: model.Report | None = None
         self._process = os.getpid()
         self._before: Any = None  # what SIGTERM did before
-        self._journal = open(context.directory / "journal.jsonl", "a", encoding="utf-8")  # noqa: SIM115
-        self._log({"run": context.plan.id, "selected": list(selected)})
+        self._journal = (context.directory / journal.FILE).open("ab", buffering=0)
+        # Whether the command line leaves all checks of the project to be collected.
+        self._whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+        self.head = head(self, config)
+        try:
+            self._log(self.head)
+        except OSError as error:
+            raise _unwritable(context.directory, error) from error
 
     @pytest.hookimpl
     def pytest_sessionstart(self) -> None:
@@ -82,18 +89,25 @@ class Controller:
         """Tell a new worker the plan of the run."""
         node.workerinput[PROPERTY] = msgspec.json.encode(self.context.plan).decode()
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self) -> None:
+        """Know the project's own checks before the first of them runs."""
+        self._read_told()
+
     def expect(self, own: Sequence[Sent]) -> None:
         """Know the project's own checks by name, whether or not a result follows."""
-        self.told = True
-        for sent in own:
-            self.own.setdefault(sent.id, sent)
-            self.cases.setdefault(sent.id, {}).setdefault(sent.nodeid, False)
-            if sent.selected:
-                self.own_selected.add(sent.id)
+        super().expect(own)
+        self._log(journal.Own(at=rfc3339(now()), own=tuple(own)))
+        if self._whole:
+            self._refuse_unknown_waivers()
 
-    def lacking(self, id: str) -> list[str]:
-        """Return the node ids of the cases of an own check that gave no result."""
-        return [nodeid for nodeid, done in self.cases.get(id, {}).items() if not done]
+    def _refuse_unknown_waivers(self) -> None:
+        # Not before, for a waiver may be of a check of the project; and still before any question.
+        context = self.context
+        own = {sent.id: Severity((sent.declared or {})["severity"]) for sent in self.own.values()}
+        problems = people.waiver_problems(context.settings, context.store, own)
+        if problems:
+            raise pytest.UsageError("\n".join(problems))
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -108,19 +122,11 @@ class Controller:
         if sent is None:
             self._without_result(report)
             return
-        if sent.declared is not None:
-            self.declared[sent.id] = sent.declared
-        if sent.own:
-            self.own[sent.id] = sent
-            self.own_selected.add(sent.id)
-            cases = self.cases.setdefault(sent.id, {})
-            cases[sent.nodeid] = cases.get(sent.nodeid, False) or sent.result is not None
+        self.take(sent)
         if report.failed:
             self.item_failures += 1
         if sent.result is not None:
-            known = self.results.get(sent.id)
-            self.results[sent.id] = known.worst(sent.result) if known else sent.result
-            self._log(json.loads(msgspec.json.encode(sent.result)))
+            self._log(journal.Result(at=rfc3339(now()), sent=sent))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -144,11 +150,13 @@ class Controller:
 
     def _clear_up(self) -> None:
         """Read what workers left for this process, and remove it with locks and marks."""
-        facts = self.context.directory / FOLDER
-        if (facts / TOLD).exists():
-            self.expect(msgspec.json.decode((facts / TOLD).read_bytes(), type=list[Sent]))
-        for path in facts.glob(".*"):
-            path.unlink()
+        self._read_told()
+        held.clear(self.context.directory)
+
+    def _read_told(self) -> None:
+        told = self.context.directory / FOLDER / TOLD
+        if not self.told and told.exists():
+            self.expect(msgspec.json.decode(told.read_bytes(), type=list[Sent]))
 
     def _without_result(self, report: pytest.TestReport) -> None:
         if report.when not in ("setup", "call", "teardown"):
@@ -160,10 +168,11 @@ class Controller:
         elif report.failed:
             self.other_failures.append(report.nodeid)
 
-    def _log(self, record: dict[str, Any]) -> None:
+    def _log(self, line: journal.Line) -> None:
         # Kept on disk at once: what a killed run had judged is not lost with it.
-        self._journal.write(json.dumps(record, sort_keys=True, ensure_ascii=False) + "\n")
-        self._journal.flush()
+        left = memoryview(journal.encode(line))
+        while left:
+            left = left[self._journal.write(left) :]
         os.fsync(self._journal.fileno())
 
 
@@ -185,31 +194,39 @@ def prepare(directory: Path) -> FileLock:
     Raises pytest.UsageError when the directory cannot be written, is in use, or holds a signed
     report or facts that no run has left there.
     """
-    if (directory / "signoffs").exists():
+    if any((directory / name).exists() for name in SIGNED):
         raise pytest.UsageError(
             f"{directory} holds a signed report: name another with --readiness-report"
         )
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(directory / ".run.lock")
-        lock.acquire(timeout=0)
-        if (directory / FOLDER).exists() and not (directory / "journal.jsonl").exists():
+        lock = held.take(directory)
+        if (directory / FOLDER).exists() and not (directory / journal.FILE).exists():
             raise pytest.UsageError(
                 f"{directory / FOLDER} is not of a run and would be removed: name another "
                 "directory with --readiness-report"
             )
-        for name in (*model.FILES, "journal.jsonl"):
+        # In this order: killed in between, this leaves the earlier report whole or no report.
+        (directory / journal.FILE).write_bytes(b"")
+        for name in reversed(model.FILES):
             (directory / name).unlink(missing_ok=True)
+        for path in directory.glob(".report.*"):  # of a run that was killed as it wrote them
+            path.unlink()
+        for path in directory.glob(f"{attest.FOLDER}/*"):
+            path.unlink()
         if (directory / FOLDER).exists():
             shutil.rmtree(directory / FOLDER)
         (directory / FOLDER).mkdir()
-        (directory / "journal.jsonl").touch()
     except Timeout:
         raise pytest.UsageError(
             f"another run is writing to {directory}: name another with --readiness-report"
         ) from None
     except OSError as error:
-        raise pytest.UsageError(
-            f"the report cannot be written to {directory}: {error.strerror or error}"
-        ) from error
+        raise _unwritable(directory, error) from error
     return lock
+
+
+def _unwritable(directory: Path, error: OSError) -> pytest.UsageError:
+    return pytest.UsageError(
+        f"the report cannot be written to {directory}: {error.strerror or error}"
+    )

@@ -10,11 +10,13 @@ from xml.etree import ElementTree
 import pytest
 from _pytest.junitxml import mangle_test_address
 
-from pytest_readiness.assemble import NOT_SELECTED
+from pytest_readiness.errors import ReadinessError
+from pytest_readiness.gathered import NOT_SELECTED
 from pytest_readiness.report import model
 from pytest_readiness.report.write import write_all
 from pytest_readiness.run import CONTEXT
 from pytest_readiness.runner import PROPERTY
+from pytest_readiness.signoff import attest
 
 
 def write_run(report: model.Report, directory: Path, config: pytest.Config) -> str | None:
@@ -29,6 +31,12 @@ def write_run(report: model.Report, directory: Path, config: pytest.Config) -> s
     except OSError as error:
         problem = f"the report could not be written to {directory}: {error}"
         return f"{problem}; {_elsewhere(report)}"
+    context = config.stash[CONTEXT]
+    try:
+        # A replay says nothing of a build that its run has not said, and has no keys.
+        attest.write(directory, None if context.plan.replay else context.settings.readiness.ci_key)
+    except ReadinessError as error:
+        return f"the run could not be attested: {error}"
     return None
 
 

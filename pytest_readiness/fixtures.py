@@ -8,10 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from pytest_readiness import catalogue, people
+from pytest_readiness.declarations import Judged, State, judge
 from pytest_readiness.errors import NotChecked
+from pytest_readiness.facts.declarations import Declarations
 from pytest_readiness.questions import QUESTIONS, Question
 from pytest_readiness.results import Evidence
 from pytest_readiness.run import Context, context_of
+from pytest_readiness.settings import sections
 
 EVIDENCE = pytest.StashKey[Evidence]()
 
@@ -33,6 +37,34 @@ def k8s_limits(request: pytest.FixtureRequest) -> Any:
 def ch_limits(request: pytest.FixtureRequest) -> Any:
     """Section [clickhouse] of readiness.ini."""
     return _active(request.config).asker.limits("clickhouse")
+
+
+@pytest.fixture
+def declarations(request: pytest.FixtureRequest) -> Declarations:
+    """Return what people declare."""
+    context = _active(request.config)
+    found = people.recorded_declarations(context.settings, context.store)
+    if found is None:
+        raise NotChecked(_undeclared(request.node.name, people.UNDECLARED))
+    return found
+
+
+@pytest.fixture
+def declaration(request: pytest.FixtureRequest, declarations: Declarations) -> Judged:
+    """Return what is declared of the item that asks, and whether it counts."""
+    context = _active(request.config)
+    settings = context.settings
+    item = catalogue.by_id()[request.node.name]
+    target_set = people.target_set(settings, item)
+    judged = judge(declarations, item, settings.readiness, target_set=target_set)
+    if judged.state is State.ABSENT:
+        raise NotChecked(_undeclared(item.id, judged.reason or people.UNDECLARED))
+    return judged
+
+
+def _undeclared(id: str, reason: str) -> str:
+    target = catalogue.by_id()[id].target
+    return f"no [{target}] in readiness.ini, and {reason}" if target in sections() else reason
 
 
 def _active(config: pytest.Config) -> Context:

@@ -5,18 +5,18 @@ PYTEST_DONT_REWRITE
 
 import shutil
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from pytest_readiness.assemble import OWN_SECTION
 from pytest_readiness.errors import ReadinessError
+from pytest_readiness.gathered import OWN_SECTION, Sent
 from pytest_readiness.lab.process import lab_of
 from pytest_readiness.report import model
 from pytest_readiness.results import ItemResult, Outcome
 from pytest_readiness.run import Context, enter, new_plan
-from pytest_readiness.runner import Sent
 from pytest_readiness.settings import Settings, from_values, load
 from pytest_readiness.store import FOLDER
 
@@ -88,7 +88,9 @@ def _plan_replay(config: pytest.Config, recorded: Path, directory: Path) -> Cont
         )
         settings = msgspec.structs.replace(settings, sha256=report.settings.sha256)
     plan = new_plan(_with_options(settings, config, resolve=False), directory, replay=True)
-    return enter(msgspec.structs.replace(plan, lab=report.run.lab))
+    started = datetime.fromisoformat(report.run.started)
+    recorded_times = {"started": started, "ended": report.run.ended}
+    return enter(msgspec.structs.replace(plan, lab=report.run.lab, **recorded_times))
 
 
 def copy_facts(config: pytest.Config, directory: Path) -> None:

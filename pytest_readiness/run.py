@@ -24,7 +24,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     values: the settings as text, secrets as references. sha256: of the file they came from.
     base: the folder that relative paths start from. directory: the run directory. salt: of the
-    redactions, hexadecimal. deadline: RFC 3339, None for a replay. lab: faults, or None.
+    redactions, hexadecimal. deadline: RFC 3339, None for a replay. ended: RFC 3339, of the run
+    that a replay judges again: its facts are no younger for that. lab: faults, or None.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     salt: str
     deadline: datetime | None
     replay: bool
+    ended: str | None = None
     lab: tuple[str, ...] | None = None
 
 
@@ -112,25 +114,25 @@ def temporary_store(folder: str, settings: Settings) -> FactStore:
     return FactStore(Path(folder), redactor, deadline=deadline, recorded=False)
 
 
-def identity(context: Context) -> dict[str, str]:
+def identity(store: FactStore) -> dict[str, str]:
     """Return what the asked systems say of themselves, as recorded: target -> words."""
     return {
         question.target: " ".join(
             f"{key}={value}" for key, value in answer.items() if isinstance(value, str)
         )
         for question in QUESTIONS
-        if question.name in IDENTITIES and (answer := context.store.said(question.name))
+        if question.name in IDENTITIES and (answer := store.said(question.name))
     }
 
 
-def lab(context: Context) -> tuple[str, ...] | None:
+def lab(planned: tuple[str, ...] | None, store: FactStore) -> tuple[str, ...] | None:
     """Return the faults of the lab that was asked, None where no lab was.
 
-    A lab that somebody else started is known by what it says of itself: the UID of its cluster,
-    and the embedded engine, which has no UUID, behind HTTP.
+    planned: of the lab that the run started. A lab that somebody else started is known by what it
+    says of itself: the UID of its cluster, and the embedded engine, which has no UUID, behind HTTP.
     """
-    if context.plan.lab is not None:
-        return context.plan.lab
-    cluster, server = (context.store.said(name) for name in IDENTITIES)
+    if planned is not None:
+        return planned
+    cluster, server = (store.said(name) for name in IDENTITIES)
     embedded = server.get("server_uuid") == NO_UUID and "+http" in server.get("url", "")
     return (FAULTS_UNKNOWN,) if embedded or cluster.get("uid") == LAB_CLUSTER else None

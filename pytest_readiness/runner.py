@@ -18,7 +18,7 @@ from _pytest.outcomes import Failed, Skipped, XFailed
 
 from pytest_readiness.checks import CheckMeta, NotApplicable
 from pytest_readiness.clock import rfc3339
-from pytest_readiness.collect import Judged, Unjudged, check_of, item_id
+from pytest_readiness.collect import ByWord, Judged, Unjudged, check_of, item_id
 from pytest_readiness.errors import (
     NotChecked,
     NothingExamined,
@@ -28,29 +28,13 @@ from pytest_readiness.errors import (
     told,
 )
 from pytest_readiness.fixtures import EVIDENCE
+from pytest_readiness.gathered import Sent
 from pytest_readiness.results import Evidence, EvidenceRecord, ItemResult, Outcome, Safety
 from pytest_readiness.run import Context
 
 PROPERTY = "readiness"
 # The node id that was collected: pytest-xdist appends to it under --dist loadgroup.
 NODEID = pytest.StashKey[str]()
-
-
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """What a report carries to the controller, as JSON in `user_properties`.
-
-    result: None while the check has not ended. declared: what the check says of itself, None
-    where there is no check. own: it is the project's, and not in the catalogue; module: where.
-    nodeid: of this case, an own check may have several. selected: by the marker expression.
-    """
-
-    id: str
-    result: ItemResult | None
-    declared: dict[str, str] | None
-    own: bool
-    module: str
-    nodeid: str
-    selected: bool = True
 
 
 class Runner:
@@ -298,7 +282,7 @@ def sent_of(
         id=id,
         result=result,
         declared=_declared(item),
-        own=not isinstance(item, Judged | Unjudged),
+        own=not isinstance(item, Judged | Unjudged | ByWord),
         module=item.path.stem.removeprefix("test_"),
         nodeid=item.stash.setdefault(NODEID, item.nodeid),
         selected=selected,

@@ -8,7 +8,13 @@ PYTEST_DONT_REWRITE
 
 from collections.abc import Collection, Iterable, Sequence
 
-from pytest_readiness.report.model import Completeness, Item, Verdict
+from pytest_readiness.report.model import (
+    Completeness,
+    Item,
+    ListedWaiver,
+    Verdict,
+    WaiverState,
+)
 from pytest_readiness.results import Outcome, Severity
 
 READY, READY_WITH_WAIVERS = "READY", "READY WITH WAIVERS"
@@ -25,13 +31,15 @@ def judge(
     selected: Collection[str],
     missing: Sequence[str],
     narrowed: str | None,
+    waivers: Sequence[ListedWaiver] = (),
 ) -> Verdict:
     """Return the verdict over the items of the phase.
 
     selected: ids that the marker expression and node ids name. missing: selected ids without a
     result. narrowed: the option that may have taken items away from the selection, `-k`,
     `--deselect` or `--ignore`; such a run is PARTIAL and never exits 0, since a gate that reads
-    only the exit code must not be opened by leaving items out.
+    only the exit code must not be opened by leaving items out. waivers: those that no longer cover
+    a fail are said.
     """
     asked = [item for item in items if item.id in selected]
     closing = [item for item in asked if _closes_gate(item)]
@@ -48,6 +56,7 @@ def judge(
         code = EXIT_NOTHING_SELECTED
     reasons = [
         *_reasons(closing, unknown, waived),
+        *_uncovered(closing, waivers),
         *_reason("minor fails that do not close the gate", _minors(asked)),
     ]
     if not applies:
@@ -68,7 +77,8 @@ def broken_off(verdict: Verdict, exit_code: int, why: str) -> Verdict:
 
 def failed_beside(verdict: Verdict, why: str) -> Verdict:
     """Return the verdict of a run in which something that is no item failed."""
-    return Verdict(name=verdict.name, exit_code=EXIT_NOT_READY, reasons=(why, *verdict.reasons))
+    code = verdict.exit_code or EXIT_NOT_READY
+    return Verdict(name=verdict.name, exit_code=code, reasons=(why, *verdict.reasons))
 
 
 def completeness(items: Iterable[Item], reported: Collection[str]) -> Completeness:
@@ -116,6 +126,13 @@ def _reasons(
             f"not checked, {reason}", [item for item in unchecked if item.reason == reason]
         )
     yield from _reason("waived", waived)
+
+
+def _uncovered(closing: Sequence[Item], waivers: Sequence[ListedWaiver]) -> Iterable[str]:
+    failing = {item.id for item in closing}
+    for waiver in waivers:
+        if waiver.item in failing and waiver.state in (WaiverState.EXPIRED, WaiverState.UNCOVERED):
+            yield f"{waiver.item}: waiver of {waiver.approver}: {waiver.note or waiver.state.value}"
 
 
 def _reason(what: str, items: Sequence[Item]) -> Iterable[str]:

@@ -15,6 +15,8 @@ from pytest_readiness.discovery import checks
 from pytest_readiness.errors import ProbeError, ProbeErrorKind, SettingsError
 from pytest_readiness.questions import TargetAnswer
 from pytest_readiness.settings import ITEM_SECTIONS, Settings, load, sections
+from pytest_readiness.signoff import policy
+from tests.signoff.keys import person
 
 INI = "[readiness]\nsystem = s\nenvironment = e\nphase = verification\n"
 HEAVY = ("kubernetes", "clickhouse_connect", "httpx", "chdb", "cryptography", "jinja2", "pytest")
@@ -79,6 +81,42 @@ class TestInit:
             for key in section.keys.values():
                 if not key.key.example:
                     assert getattr(getattr(settings, name), key.name) == key.default
+
+
+class TestInitSignoff:
+    def test_passes_when_the_policy_is_the_only_file(self, folder: Path, capsys: Captured) -> None:
+        assert cli.main(["init", "--signoff"]) == 0
+        assert [path.name for path in folder.iterdir()] == ["signoff.toml"]
+        assert (folder / "signoff.toml").read_text(encoding="utf-8") == policy.template()
+        out = capsys.readouterr().out
+        assert out.startswith("wrote signoff.toml\nnext:\n")
+        for part in ("e-mail addresses", "ssh-keygen -t ed25519", "into allowed_signers: "):
+            assert part in out
+
+    def test_passes_when_the_line_it_shows_lets_the_key_sign(
+        self, folder: Path, capsys: Captured
+    ) -> None:
+        assert cli.main(["init", "--signoff", "--output", "signoff.toml"]) == 0
+        out = capsys.readouterr().out
+        shown = next(line.strip() for line in out.splitlines() if "namespaces=" in line)
+        who = person(folder, "sec@example.org")
+        line = shown.replace("ssh-ed25519 AAAA...", who.public)
+        assert line == who.line("security-lead")
+        (folder / "allowed_signers").write_text(line + "\n")
+        found = policy.load(folder / "signoff.toml")
+        assert found.lines[0].names(found.roles["security-lead"][0])
+
+    def test_fails_and_names_a_file_that_exists(self, folder: Path, capsys: Captured) -> None:
+        (folder / "mine.toml").write_text("precious")
+        assert cli.main(["init", "--signoff", "--output", "mine.toml"]) == 4
+        assert capsys.readouterr().err == "mine.toml: exists; --force overwrites it\n"
+        assert (folder / "mine.toml").read_text() == "precious"
+        assert cli.main(["init", "--signoff", "--output", "mine.toml", "--force"]) == 0
+        assert (folder / "mine.toml").read_text(encoding="utf-8") == policy.template()
+
+    def test_fails_when_two_files_are_asked_for(self, capsys: Captured) -> None:
+        assert usage_error("init", "--signoff", "--rbac") == 4
+        assert "not allowed with argument" in capsys.readouterr().err
 
 
 class TestList:

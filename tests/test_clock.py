@@ -23,6 +23,12 @@ def test_what_is_no_time_or_has_no_zone_is_refused(text: str) -> None:
         begins(text)
 
 
+@pytest.mark.parametrize("text", ["9999-12-31", "0001-01-01T00:00:00+01:00"])
+def test_what_no_clock_can_tell_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="beyond"):
+        ends(text)
+
+
 def test_a_naive_time_is_not_written() -> None:
     with pytest.raises(ValueError, match="no time zone"):
         rfc3339(datetime(2026, 11, 30))

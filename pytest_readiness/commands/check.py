@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_readiness.errors import ProbeError
 from pytest_readiness.lab.process import lab_of
+from pytest_readiness.report.view import plural
 from pytest_readiness.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -35,7 +36,27 @@ def main(args: Namespace) -> int:
     with lab_of(args.readiness_ini) as supplied:
         settings = load(args.readiness_ini, supplied=supplied)
         print(f"{args.readiness_ini}: valid: {', '.join(f'[{name}]' for name in settings.values)}")
+        print("".join(f"{line}\n" for line in written(settings)), end="")
         return ask(settings)
+
+
+def written(settings: Settings) -> Iterator[str]:
+    """Yield the lines on what people wrote: how much, then what does not count, or soon will not.
+
+    Raises SettingsError with all that is wrong with the files.
+    """
+    from pytest_readiness import catalogue, declarations, people
+    from pytest_readiness.report.model import DeclarationState
+
+    found, items = people.read(settings), catalogue.for_phase(settings.readiness.phase)
+    if found.declarations is not None:
+        set_targets = people.set_targets(settings)
+        listed = declarations.listed(found.declarations, items, settings.readiness, set_targets)
+        counting = sum(one.state is DeclarationState.COUNTS for one in listed)
+        yield f"{found.declarations.file}: valid: {counting} of {len(listed)} declarations count"
+        yield from (f"  {one.item}: {one.note}" for one in listed if one.note)
+    if found.waivers is not None:
+        yield f"{found.waivers.file}: valid: {plural(len(found.waivers.items), 'waiver')}"
 
 
 def ask(settings: Settings) -> int:

@@ -1,6 +1,6 @@
 """Write a readiness.ini in which every line is a comment, and each key says what it is.
 
-Or print what the checklist needs to be allowed in Kubernetes.
+Or write a signoff.toml, or print what the checklist needs to be allowed in Kubernetes.
 
 PYTEST_DONT_REWRITE
 """
@@ -25,14 +25,27 @@ _HEAD = (
     "10%. Lists: by comma, or one a line. Secrets: ${env:NAME} or ${file:PATH}, never the secret.",
 )
 
+# The lines below "next" that go into a file or a shell are indented, and stay whole.
+_NEXT = """next:
+1. in {output}, give each role the e-mail addresses of the people who may sign
+2. each person makes a key, unless they have one:
+     ssh-keygen -t ed25519
+3. for each, write a line into {signers}: address, role, public key (~/.ssh/*.pub):
+     sec@example.org namespaces="security-lead@signoff.readiness" ssh-ed25519 AAAA...
+4. after a run, each signs: `readiness sign RUN --role ROLE`"""
+
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "--output", metavar="FILE", type=Path, default=Path("readiness.ini"), help="(%(default)s)"
+        "--output", metavar="FILE", type=Path, help="(readiness.ini, or signoff.toml)"
     )
     parser.add_argument("--force", action="store_true", help="overwrite FILE")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--signoff", action="store_true", help="write the policy of who signs reports off instead"
+    )
+    instead.add_argument(
         "--rbac",
         action="store_true",
         help="write no file: print the least ClusterRoles the checklist needs in Kubernetes",
@@ -44,16 +57,28 @@ def main(args: Namespace) -> int:
     if args.rbac:
         print(rbac(), end="")
         return 0
-    try:
-        with args.output.open("w" if args.force else "x", encoding="utf-8", newline="\n") as file:
-            file.write(text())
-    except FileExistsError:
-        raise ReadinessError(f"{args.output}: exists; --force overwrites it") from None
-    except OSError as error:
-        raise ReadinessError(f"{args.output}: cannot be written: {error.strerror}") from None
-    print(f"wrote {args.output}")
+    if args.signoff:
+        from pytest_readiness.signoff.policy import template
+
+        output = args.output or Path("signoff.toml")
+        _write(output, template(), force=args.force)
+        print(_NEXT.format(output=output, signers=output.with_name("allowed_signers")))
+        return 0
+    output = args.output or Path("readiness.ini")
+    _write(output, text(), force=args.force)
     print("next: take the # off what you have, then `readiness check`")
     return 0
+
+
+def _write(output: Path, content: str, *, force: bool) -> None:
+    try:
+        with output.open("w" if force else "x", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+    except FileExistsError:
+        raise ReadinessError(f"{output}: exists; --force overwrites it") from None
+    except OSError as error:
+        raise ReadinessError(f"{output}: cannot be written: {error.strerror}") from None
+    print(f"wrote {output}")
 
 
 def text() -> str:

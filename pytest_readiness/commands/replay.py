@@ -12,8 +12,8 @@ from argparse import ArgumentParser, Namespace
 from itertools import pairwise
 from pathlib import Path
 
-from pytest_readiness.assemble import NOT_SELECTED, OWN_SECTION
 from pytest_readiness.errors import ReadinessError
+from pytest_readiness.gathered import NOT_SELECTED, OWN_SECTION
 from pytest_readiness.report import model
 from pytest_readiness.selection import place
 
@@ -36,6 +36,8 @@ def main(args: Namespace) -> int:
     """Judge anew and return the exit code of the run. Raises ReadinessError."""
     recorded = args.run.absolute()
     report = model.read(recorded / "report.json")
+    if report.run.shards:
+        raise ReadinessError(f"{args.run} is a merged run: replay its shards")
     written = args.readiness_report or recorded.with_name(f"{recorded.name}-replay")
     options = ["--readiness-replay", str(recorded), "--readiness-report", str(written.absolute())]
     if args.readiness_ini:

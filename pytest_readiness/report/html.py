@@ -4,17 +4,20 @@ A CI server may serve it under `default-src 'none'`, which drops the style as we
 headings, words, shapes and table captions carry everything, and the style only sets it well.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_readiness.report import view
+from pytest_readiness.report import signatures, view
 from pytest_readiness.report.model import Item, Report
 from pytest_readiness.report.view import Bucket
 from pytest_readiness.results import EvidenceRecord
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+    from pytest_readiness.signoff.state import Said
 
 TEMPLATES = Path(__file__).with_name("templates")
 _BAR = 240  # width of a bar in its own units
@@ -36,8 +39,8 @@ class Segment:
     width: float
 
 
-def render(report: Report, sha256: str) -> str:
-    """Return the page. sha256: of the bytes of report.json, hexadecimal."""
+def render(report: Report, sha256: str, said: "Sequence[Said]" = ()) -> str:
+    """Return the page. sha256: of the bytes of report.json, hexadecimal. said: who has signed."""
     page = _environment().get_template("report.html.j2")
     text = page.render(
         report=report,
@@ -49,6 +52,8 @@ def render(report: Report, sha256: str) -> str:
         root_causes=view.root_causes(report),
         unchecked=view.unchecked(report),
         waived=tuple(item for item in report.items if view.waived(item)),
+        signatures=signatures.rows(said),
+        signatures_say=signatures.SAYS,
     )
     return text.rstrip("\n") + "\n"
 

@@ -6,12 +6,16 @@ leaving out an item.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pytest_readiness.report import view
+from pytest_readiness.report import signatures, view
 from pytest_readiness.report.model import Item, Report
 from pytest_readiness.results import EvidenceRecord, Json, Outcome
+
+if TYPE_CHECKING:
+    from pytest_readiness.signoff.state import Said
 
 LIMIT = 1_000_000  # bytes
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!$&])")
@@ -30,10 +34,13 @@ class _Detail:
 _DETAILS = (_Detail(view.SHOWN, view.TEXT), _Detail(5, 160), _Detail(2, 80, evidence=False))
 
 
-def render(report: Report, sha256: str) -> str:
-    """Return the document, at most LIMIT bytes of UTF-8. sha256: of the bytes of report.json."""
+def render(report: Report, sha256: str, said: "Sequence[Said]" = ()) -> str:
+    """Return the document, at most LIMIT bytes of UTF-8. sha256: of the bytes of report.json.
+
+    said: who has signed.
+    """
     for detail in _DETAILS:
-        text = "\n".join(_document(report, sha256, detail)) + "\n"
+        text = "\n".join(_document(report, sha256, said, detail)) + "\n"
         if len(text.encode()) <= LIMIT:
             break
     return text
@@ -55,7 +62,9 @@ def code(text: str) -> str:
     return f"{fence}{pad}{flat}{pad}{fence}"
 
 
-def _document(report: Report, sha256: str, detail: _Detail) -> Iterator[str]:
+def _document(
+    report: Report, sha256: str, said: "Sequence[Said]", detail: _Detail
+) -> Iterator[str]:
     yield from _summary(report, sha256)
     yield from _failures(report, detail)
     yield from _unanswered(report)
@@ -70,6 +79,7 @@ def _document(report: Report, sha256: str, detail: _Detail) -> Iterator[str]:
             for item in items:
                 yield from _line(item, detail)
             yield ""
+    yield from _signatures(said, detail)
     yield f"Rendered from report.json, sha256 {code(sha256)}, by {inline(_tool(report))}."
 
 
@@ -170,6 +180,21 @@ def _listed(heading: str, told: tuple[tuple[str, str], ...]) -> Iterator[str]:
         yield ""
         yield from (f"- {code(name)}: {inline(says)}" for name, says in told)
         yield ""
+
+
+def _signatures(said: "Sequence[Said]", detail: _Detail) -> Iterator[str]:
+    yield "## Sign-Off"
+    yield ""
+    for row in signatures.rows(said):
+        facts = filter(None, (row.note, row.decision, row.name, row.date))
+        words = ", ".join(inline(view.cut(fact, detail.characters)) for fact in facts)
+        key = f", key {code(row.key)}" if row.key else ""
+        yield f"- **{inline(row.title)}:** {row.state}{f': {words}' if words else ''}{key}"
+        if row.comment:
+            yield f"  - {inline(view.cut(row.comment, detail.characters))}"
+    yield ""
+    yield _marked(signatures.SAYS)
+    yield ""
 
 
 def _line(item: Item, detail: _Detail) -> Iterator[str]:

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pytest_readiness.catalogue import SIGNOFF, for_phase
 from pytest_readiness.report import view
-from pytest_readiness.signoff.state import Said
+
+if TYPE_CHECKING:
+    from pytest_readiness.signoff.state import Said
 
 SAYS = (
-    "This is what the run directory says. Whether a key is the person's, and whether the report is "
-    "signed off, says `readiness verify`."
+    "This is what the run directory says of itself; `readiness verify` says whose the keys are, "
+    "and whether the report is signed off."
 )
 
 
@@ -17,7 +20,7 @@ SAYS = (
 class Row:
     """One role. state: signed, rejected, not valid, not checked or open. note: why it is that.
 
-    tone: the outcome whose sign and colour the state has.
+    tone: the outcome whose sign and colour the state has. decision: None where the state says it.
     """
 
     title: str
@@ -31,12 +34,12 @@ class Row:
     note: str | None = None
 
 
-def rows(said: Sequence[Said]) -> tuple[Row, ...]:
+def rows(said: "Sequence[Said]") -> tuple[Row, ...]:
     """Return the roles of the checklist in its order, then the further ones that have signed."""
     return tuple(_rows({one.role: one for one in said}))
 
 
-def _rows(said: dict[str, Said]) -> Iterator[Row]:
+def _rows(said: "dict[str, Said]") -> Iterator[Row]:
     rest = dict(said)
     for item in for_phase(SIGNOFF):
         found = rest.pop(item.id.removeprefix(f"{SIGNOFF}-"), None)
@@ -45,14 +48,14 @@ def _rows(said: dict[str, Said]) -> Iterator[Row]:
         yield _row(role if " " in role else role.replace("-", " ").title(), found)
 
 
-def _row(title: str, said: Said) -> Row:
+def _row(title: str, said: "Said") -> Row:
     state, tone = _state(said)
     return Row(
         title,
         state,
         tone,
         name=said.principal,
-        decision=said.decision,
+        decision=None if said.decision == state else said.decision,
         date=view.moment(said.signed_at) if said.signed_at else None,
         comment=said.comment,
         key=said.key,
@@ -60,7 +63,7 @@ def _row(title: str, said: Said) -> Row:
     )
 
 
-def _state(said: Said) -> tuple[str, str]:
+def _state(said: "Said") -> tuple[str, str]:
     if said.unchecked:
         return "not checked", "notchecked"
     if said.says:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pytest_readiness.report import html, markdown
 from pytest_readiness.report.model import FILES, Report, encode, read
+from pytest_readiness.signoff import state
 
 _JSON, _HTML, _MARKDOWN = FILES
 
@@ -23,16 +24,18 @@ def write_all(report: Report, directory: Path) -> None:
 
 
 def render_files(directory: Path) -> tuple[Path, Path]:
-    """Render report.html and report.md from report.json, the same bytes each time.
+    """Render report.html and report.md from report.json and the signatures beside it.
 
+    The same directory gives the same bytes each time.
     Returns their paths. Raises ReadinessError when report.json cannot be read.
     """
     source = directory / _JSON
     report = read(source)
     sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+    said = state.read(directory, sha256)
     pages = directory / _HTML, directory / _MARKDOWN
     for page, render in zip(pages, (html.render, markdown.render), strict=True):
-        write_whole(page, render(report, sha256).encode())
+        write_whole(page, render(report, sha256, said).encode())
     return pages
 
 

@@ -83,6 +83,22 @@ class Project:
         return Result(process.returncode, out, self.folder)
 
 
+    def command(self, *args: str) -> Result:
+        """Run `readiness` with these arguments in the folder of the project."""
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest_readiness.cli", *args],
+            cwd=self.folder,
+            env={**os.environ, "COLUMNS": "120", **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return Result(done.returncode, done.stdout, self.folder)
+
+
 def check_source(
     id: str, body: str, *, arguments: str = "evidence", severity: str = "BLOCKER"
 ) -> str:

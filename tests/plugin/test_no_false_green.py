@@ -157,14 +157,19 @@ def test_a_report_directory_that_cannot_be_written(project: Project) -> None:
     assert "READY" not in result.out
 
 
-def test_a_disk_that_is_full(project: Project) -> None:
+@pytest.mark.parametrize(
+    ("size", "code", "problem"),
+    [(1000, 4, "cannot be written"), (5000, 3, "could not be written")],
+    ids=["at-the-start", "later"],
+)
+def test_a_disk_that_is_full(project: Project, size: int, code: int, problem: str) -> None:
     def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
     result = project.run("-m", "readiness", "-p", "no:cacheprovider", preexec_fn=small_files)
-    assert result.code == 3
-    assert "INCOMPLETE (exit code 3)" in result.out
-    assert "could not be written" in result.out
+    assert result.code == code, result.out
+    assert ("INCOMPLETE (exit code 3)" in result.out) == (code == 3)
+    assert problem in result.out
     assert "READY (" not in result.out
 
 

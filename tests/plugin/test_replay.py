@@ -54,11 +54,15 @@ def replay(project: Project, run: str, *args: str) -> Result:
 
 
 def judged(result: Result) -> dict[str, Any]:
-    """Return what a replay must repeat: all but the times, the run itself and its settings."""
+    """Return what a replay must repeat: all but durations, the run itself and its settings.
+
+    It is as old as the run whose facts it judges, or a replay would make them young again.
+    """
     report = result.report
     items = [{**item, "duration": None} for item in report["items"]]
     kept = ("target", "checklist", "verdict", "completeness")
-    return {"items": items, "lab": report["run"]["lab"], **{key: report[key] for key in kept}}
+    run = {key: report["run"][key] for key in ("lab", "started", "ended")}
+    return {"items": items, "run": run, **{key: report[key] for key in kept}}
 
 
 def assert_same(first: Result, second: Result) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_readiness.report import html
-from tests.report import golden, sample
+from tests.report import golden, sample, test_report_signatures
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / ".axe" / "node_modules" / "axe-core" / "axe.min.js"
@@ -95,6 +95,14 @@ def test_axe_finds_nothing(name: str, scheme: str, tmp_path: Path) -> None:
     found = judged(page, tmp_path, *([DARK] if scheme == "dark" else []))
     assert found["violations"] == []
     assert "color-contrast" in found["passes"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_where_people_have_signed(scheme: str, tmp_path: Path) -> None:
+    browser()
+    page = html.render(sample.full(), sample.digest("report.json"), test_report_signatures.ALL)
+    found = judged(page, tmp_path, *([DARK] if scheme == "dark" else []))
+    assert found["violations"] == []
 
 
 def test_axe_finds_nothing_when_the_style_is_dropped(tmp_path: Path) -> None:

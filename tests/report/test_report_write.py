@@ -73,7 +73,7 @@ def test_writes_where_the_file_system_has_no_hard_links(
 def test_report_json_is_there_when_a_page_cannot_be_rendered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(report: model.Report, sha256: str) -> str:
+    def broken(report: model.Report, sha256: str, said: object) -> str:
         raise ValueError("no page")
 
     monkeypatch.setattr(html, "render", broken)

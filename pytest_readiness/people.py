@@ -1,0 +1,209 @@
+"""What people wrote for a run: read once, before any question, and recorded like any fact.
+
+PYTEST_DONT_REWRITE
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_readiness import catalogue, declarations, waivers
+from pytest_readiness.catalogue import CatalogueItem
+from pytest_readiness.clock import now
+from pytest_readiness.errors import NotChecked, ProbeError, SettingsError
+from pytest_readiness.facts.declarations import Declarations
+from pytest_readiness.facts.waivers import Waivers
+from pytest_readiness.report import model
+from pytest_readiness.report.model import WaiverState
+from pytest_readiness.results import Outcome, Severity
+from pytest_readiness.settings import Settings, sections
+from pytest_readiness.store import Ask, FactStore
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from pytest_readiness.signoff.policy import Policy
+
+DECLARATIONS, WAIVERS = "declarations", "waivers"
+UNDECLARED = "no declaration"
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What the two files say; None where readiness.ini names none."""
+
+    declarations: Declarations | None
+    waivers: Waivers | None
+
+
+def read(settings: Settings) -> Written:
+    """Read the files that readiness.ini names. Raises SettingsError with all that is wrong."""
+    named = settings.readiness
+    problems: list[str] = []
+    policy: Policy | None = None
+    declared: Declarations | None = None
+    waived: Waivers | None = None
+    try:
+        policy = policy_of(settings)
+    except SettingsError as error:
+        problems += error.problems
+    try:
+        if named.declarations is not None:
+            declared = declarations.read(named.declarations, policy, now())
+    except SettingsError as error:
+        problems += error.problems
+    try:
+        if named.waivers is not None:
+            waived = waivers.read(named.waivers)
+            known = {item.id: item.severity for item in catalogue.load()}
+            problems += waivers.problems(waived, known, longest(settings), known_only=True)
+    except SettingsError as error:
+        problems += error.problems
+    if problems:
+        raise SettingsError(problems)
+    return Written(declarations=declared, waivers=waived)
+
+
+def policy_of(settings: Settings) -> "Policy | None":
+    """Return the policy that readiness.ini names. Raises SettingsError."""
+    if settings.readiness.signoff is None:
+        return None
+    from pytest_readiness.signoff import policy
+
+    return policy.load(settings.readiness.signoff)
+
+
+def longest(settings: Settings) -> dict[Severity, "timedelta"]:
+    """Return how long a waiver may be, by the severity of what it waives."""
+    other = settings.readiness.max_waiver_major
+    return {severity: other for severity in Severity} | {
+        Severity.BLOCKER: settings.readiness.max_waiver_blocker
+    }
+
+
+def record(written: Written, store: FactStore) -> None:
+    """Record what was read, for the workers and for a replay."""
+    for name in (DECLARATIONS, WAIVERS):
+        answer = getattr(written, name)
+        if answer is not None:
+            store.answer(_ask(name, answer))
+
+
+def recorded_declarations(settings: Settings, store: FactStore) -> Declarations | None:
+    """Return the declarations of the run, None where readiness.ini names no file of them.
+
+    Raises NotChecked where a recorded run has none, ProbeError where they cannot be read.
+    """
+    if settings.readiness.declarations is None:
+        return None
+    found = store.answer(_ask(DECLARATIONS, Declarations))
+    assert isinstance(found, Declarations)
+    return found
+
+
+def recorded_waivers(settings: Settings, store: FactStore) -> Waivers | None:
+    """Return the waivers of the run, None where there are none that can be read: fails count."""
+    if settings.readiness.waivers is None:
+        return None
+    try:
+        found = store.answer(_ask(WAIVERS, Waivers))
+    except (NotChecked, ProbeError):
+        return None
+    assert isinstance(found, Waivers)
+    return found
+
+
+class Laid(msgspec.Struct, frozen=True, kw_only=True):
+    """A run's items with the waivers of their fails, and what became of all that people wrote."""
+
+    items: tuple[model.Item, ...]
+    waivers: tuple[model.ListedWaiver, ...] = ()
+    declarations: tuple[model.Declared, ...] = ()
+
+
+def lay(items: Sequence[model.Item], settings: Settings, store: FactStore) -> Laid:
+    """Return the items with what people wrote laid over them, as it was recorded."""
+    waived, named = recorded_waivers(settings, store), settings.readiness
+    laid = Laid(items=tuple(items))
+    if waived is not None:
+        covered, listed = waivers.apply(
+            waived,
+            items,
+            at=waived.asked_at,
+            environment=named.environment,
+            release=named.release,
+        )
+        laid = Laid(items=tuple(_noted(covered, listed)), waivers=listed)
+    return msgspec.structs.replace(laid, declarations=_declared(settings, store))
+
+
+def _noted(
+    items: Iterable[model.Item], listed: Sequence[model.ListedWaiver]
+) -> Iterable[model.Item]:
+    """Yield the items, a fail that a waiver does not cover any more, or not whole, saying so."""
+    states = (WaiverState.EXPIRED, WaiverState.UNCOVERED)
+    for item in items:
+        notes = [
+            f"waiver of {one.approver}: {one.note}"
+            for one in listed
+            if one.item == item.id and one.state in states
+        ]
+        if notes and item.outcome is Outcome.FAIL and item.waiver is None:
+            reason = "; ".join([*([item.reason] if item.reason else []), *notes])
+            item = msgspec.structs.replace(item, reason=reason)
+        yield item
+
+
+def _declared(settings: Settings, store: FactStore) -> tuple[model.Declared, ...]:
+    try:
+        found = recorded_declarations(settings, store)
+    except (NotChecked, ProbeError):
+        return ()  # the items that need them say so
+    if found is None:
+        return ()
+    items = catalogue.for_phase(settings.readiness.phase)
+    return declarations.listed(found, items, settings.readiness, set_targets(settings))
+
+
+def waiver_problems(settings: Settings, store: FactStore, own: Mapping[str, Severity]) -> list[str]:
+    """Return what is wrong with the waivers, when the project's own checks are known.
+
+    own: their severities by id.
+    """
+    found = recorded_waivers(settings, store)
+    if found is None:
+        return []
+    known = {item.id: item.severity for item in catalogue.load()} | dict(own)
+    return waivers.problems(found, known, longest(settings), known_only=False)
+
+
+def target_set(settings: Settings, item: CatalogueItem) -> bool:
+    """Return whether readiness.ini has the target of an item, whose probe then judges."""
+    return item.target in sections() and getattr(settings, item.target) is not None
+
+
+def set_targets(settings: Settings) -> set[str]:
+    """Return the targets that readiness.ini has."""
+    return {item.target for item in catalogue.load() if target_set(settings, item)}
+
+
+def by_word(settings: Settings, item: CatalogueItem) -> bool:
+    """Return whether a declaration judges the item: it may, and there is nothing to ask."""
+    return item.declarable and not target_set(settings, item)
+
+
+def _ask(name: str, answer: msgspec.Struct | type[msgspec.Struct]) -> Ask:
+    def ask() -> msgspec.Struct:
+        if isinstance(answer, msgspec.Struct):
+            return answer
+        raise NotChecked(f"{name} were not read when the run began")
+
+    return Ask(
+        name=name,
+        target=name,
+        source=f"{name}.toml",
+        question=f"read {name}",
+        command=f"cat {name}.toml",
+        answer=answer if isinstance(answer, type) else type(answer),
+        ask=ask,
+    )

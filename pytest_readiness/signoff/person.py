@@ -1,0 +1,225 @@
+"""Who signs with a key, and whether the policy lets it: known before anything is signed.
+
+PYTEST_DONT_REWRITE
+"""
+
+import getpass
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from pytest_readiness.clock import rfc3339
+from pytest_readiness.errors import ReadinessError
+from pytest_readiness.signoff import certificate, openssh, sshsig, wire
+from pytest_readiness.signoff.policy import Policy
+from pytest_readiness.signoff.signers import Line
+
+
+class Signer(msgspec.Struct, frozen=True, kw_only=True):
+    """A person of a role.
+
+    blob: public SSH key, or certificate; fingerprint: of the key. line: of allowed_signers, by
+    which it signs.
+    """
+
+    principal: str
+    blob: bytes
+    fingerprint: str
+    line: Line
+
+
+class NotTheirs(ReadinessError):
+    """The key is in no line of allowed_signers."""
+
+
+def by_ssh(policy: Policy, role: str, key: Path | None, at: datetime) -> Signer:
+    """Return the person of the role to whom the key belongs at the moment. key: None: the agent.
+
+    Raises ReadinessError: no such person, or the key is expired, revoked or for something else.
+    """
+    if policy.allowed_signers is None:
+        raise ReadinessError(
+            f"{policy.path.name} names no allowed_signers, which --format sshsig needs"
+        )
+    if key is not None:
+        return _signer(policy, role, sshsig.public_blob(key), at)
+    return _of_agent(policy, role, at)
+
+
+def by_dsse(policy: Policy, role: str, pem: bytes) -> str:
+    """Return the person of the role whose entry in dsse_keys is the public key.
+
+    Raises ReadinessError when there is none, or more than one.
+    """
+    mine = _blob(pem, "the key")
+    known = [
+        principal
+        for principal in policy.roles[role]
+        if principal in policy.dsse_keys
+        and _blob(policy.dsse_keys[principal], str(policy.dsse_paths[principal])) == mine
+    ]
+    people = ", ".join(policy.roles[role])
+    # ssh-keygen makes no PEM of an ed25519 key: whoever keeps the policy takes it from here.
+    return _one(
+        known,
+        f"the key is none of those that dsse_keys has for {role} ({people}); it is\n"
+        f"{pem.decode().strip()}",
+    )
+
+
+def fingerprint(pem: bytes) -> str:
+    """Return `SHA256:...` of a public key, as ssh-keygen prints it. Raises ReadinessError."""
+    return wire.fingerprint(_blob(pem, "the key"))
+
+
+def passphrase(key: Path) -> bytes:
+    """Ask for the passphrase of a key: the program of SSH_ASKPASS as OpenSSH would, else here.
+
+    Raises ReadinessError when nobody answers.
+    """
+    question = f"Passphrase of {key}: "
+    program = os.environ.get("SSH_ASKPASS")
+    forced = os.environ.get("SSH_ASKPASS_REQUIRE") in ("force", "prefer")
+    if program and (forced or not sys.stdin.isatty()):
+        try:
+            ended = subprocess.run([program, question], stdout=subprocess.PIPE, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise ReadinessError(f"{key}: SSH_ASKPASS gave no passphrase: {error}") from error
+        return ended.stdout.rstrip(b"\r\n")
+    try:
+        return getpass.getpass(question).encode()
+    except (EOFError, OSError) as error:
+        raise ReadinessError(f"{key}: it is encrypted, and nobody gives the passphrase") from error
+
+
+def _of_agent(policy: Policy, role: str, at: datetime) -> Signer:
+    refusals = []
+    listed = list(_agent_keys())
+    for blob in listed:
+        try:
+            return _signer(policy, role, blob, at)
+        except NotTheirs:
+            continue
+        except ReadinessError as error:
+            refusals.append(error)
+    if refusals:
+        raise refusals[0]
+    keys = ", ".join(map(wire.fingerprint, listed))
+    raise ReadinessError(
+        f"no key of the agent ({keys}) is one of {role}: ssh-add KEY, or name the key: --key PATH"
+    )
+
+
+def _agent_keys() -> Iterator[bytes]:
+    for line in openssh._listed_by_agent().splitlines():
+        try:
+            yield wire.public_key(line)[1]
+        except wire.Malformed:
+            continue  # of a kind that no line of allowed_signers can have
+
+
+def _signer(policy: Policy, role: str, blob: bytes, at: datetime) -> Signer:
+    held = _certificate(blob)
+    key = held.authority if held else blob
+    name = wire.fingerprint(held.key if held else blob)
+    lines = [
+        line
+        for line in policy.lines
+        if line.key == key and line.cert_authority == (held is not None)
+    ]
+    if not lines:
+        who = policy.roles[role][0] if len(policy.roles[role]) == 1 else "PRINCIPAL"
+        options = f'{"cert-authority," if held else ""}namespaces="{sshsig.namespace(role)}"'
+        raise NotTheirs(
+            f"no line of allowed_signers has the key {name}; one that lets it sign is\n"
+            f"{who} {options} {_written(key)}"
+        )
+    people = [
+        principal
+        for principal in policy.roles[role]
+        if (held is None or principal in held.principals)
+        and any(line.names(principal) for line in lines)
+    ]
+    whose = ",".join(held.principals if held else lines[0].principals)
+    asked = ", ".join(policy.roles[role])
+    principal = _one(people, f"the key {name} is of {whose}, who is none of {role} ({asked})")
+    mine = [line for line in lines if line.names(principal)]
+    line = _valid(mine, role, name, at)
+    _in_force(policy, blob, held, name, at)
+    return Signer(principal=principal, blob=blob, fingerprint=name, line=line)
+
+
+def _valid(lines: Sequence[Line], role: str, name: str, at: datetime) -> Line:
+    allowed = [line for line in lines if line.allows(sshsig.namespace(role))]
+    if not allowed:
+        raise ReadinessError(
+            f"line {lines[0].number} of allowed_signers does not let the key {name} sign for "
+            f"{sshsig.namespace(role)}"
+        )
+    valid = [line for line in allowed if line.valid(at)]
+    if not valid:
+        raise ReadinessError(
+            f"the key {name} has expired or is not valid yet: line {allowed[0].number} of "
+            f"allowed_signers does not let it sign at {rfc3339(at)}"
+        )
+    return valid[0]
+
+
+def _in_force(
+    policy: Policy,
+    blob: bytes,
+    held: certificate.Certificate | None,
+    name: str,
+    at: datetime,
+) -> None:
+    if held and not held.valid(at):
+        raise ReadinessError(
+            f"the certificate of the key {name} has expired or is not valid yet at {rfc3339(at)}"
+        )
+    blobs = [blob, held.key, held.authority] if held else [blob]
+    if policy.revoked and any(policy.revoked.holds(one) for one in blobs):
+        raise ReadinessError(f"the key {name} is revoked: {policy.revoked.path.name} has it")
+
+
+def _certificate(blob: bytes) -> certificate.Certificate | None:
+    try:
+        if wire.key_type(blob).endswith(wire.CERTIFICATE):
+            return certificate.read(blob)
+    except wire.Malformed as error:
+        raise NotTheirs(f"the certificate cannot be read: {error}") from error
+    return None
+
+
+def _one(people: Sequence[str], nobody: str) -> str:
+    if not people:
+        raise ReadinessError(nobody)
+    if len(people) > 1:
+        raise ReadinessError(
+            f"the key stands for {' and '.join(people)}: one key, one person of a role"
+        )
+    return people[0]
+
+
+def _written(blob: bytes) -> str:
+    from base64 import b64encode
+
+    return f"{wire.key_type(blob)} {b64encode(blob).decode()}"
+
+
+def _blob(pem: bytes, what: str) -> bytes:
+    """Return the key as SSH writes it, so that one key is the same bytes in both formats."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        line = serialization.load_pem_public_key(pem).public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        )
+        return wire.public_key(line.decode())[1]
+    except (ValueError, UnsupportedAlgorithm, wire.Malformed) as error:
+        raise ReadinessError(f"{what} is not a public key in PEM: {error}") from error

@@ -1,0 +1,151 @@
+"""What a signature leaves in the run directory, written so that a kill is never an approval.
+
+After each single write the directory is one that verify refuses, or has the old signature, or the
+new one. Names: docs/signoff.md.
+
+PYTEST_DONT_REWRITE
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from pytest_readiness.clock import begins, rfc3339
+from pytest_readiness.errors import ReadinessError
+from pytest_readiness.report.write import write_whole
+from pytest_readiness.signoff import attest, dsse, sshsig, state, statement
+from pytest_readiness.signoff.policy import Policy
+from pytest_readiness.signoff.refusals import Refused
+from pytest_readiness.signoff.state import Claim
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement and what signs it: armored SSHSIG, DSSE envelope on one line without its end."""
+
+    data: bytes
+    signature: bytes | None
+    line: bytes | None
+
+    @property
+    def statement(self) -> statement.Statement:
+        """The statement. Raises Refused."""
+        return statement.decode(self.data)
+
+    @property
+    def moment(self) -> datetime:
+        """When it was signed."""
+        return begins(self.statement.predicate.signed_at)
+
+
+def standing(run: Path, role: str, policy: Policy) -> tuple[tuple[Signed, ...], tuple[str, ...]]:
+    """Return what the role has signed well, oldest first, and why the rest does not count.
+
+    Well: by the key a signature carries, or for DSSE by dsse_keys, whatever is known of the key.
+    """
+    good, bad = [], []
+    for claim in state.claims(run):
+        if claim.role == role:
+            try:
+                good.append(_good(claim, policy))
+            except ReadinessError as error:
+                bad.append(str(error))
+    return tuple(sorted(good, key=lambda one: one.moment)), tuple(bad)
+
+
+def place(run: Path, role: str, new: Signed, old: Sequence[Signed]) -> None:
+    """Write the signature of a role; what it signed before moves to superseded/.
+
+    old: what `standing` returned. Whatever else stands for the role is written over. Raises
+    ReadinessError, after which the directory is as after a kill.
+    """
+    folder = run / state.FOLDER
+    name = folder / f"{role}{state.ENDING}"
+    signature = name.with_name(f"{name.name}.sig")
+    try:
+        for one in old:
+            _archive(folder / state.SUPERSEDED, role, one)
+        attest.withdraw_svr(run)
+        folder.mkdir(exist_ok=True)
+        if new.line:
+            # First, for it is a signature by itself, and what follows is over the same bytes.
+            _write_lines(run, role, new.line)
+        write_whole(name, new.data)
+        if new.signature:
+            write_whole(signature, new.signature)
+        else:
+            signature.unlink(missing_ok=True)
+        if not new.line:
+            _write_lines(run, role, None)
+    except OSError as error:
+        raise ReadinessError(f"{folder}: cannot be written: {error}") from error
+
+
+def _good(claim: Claim, policy: Policy) -> Signed:
+    """Return the claim with those of its signatures that are good. Raises ReadinessError."""
+    if claim.problem or claim.data is None:
+        raise ReadinessError(claim.problem or "a signature without its statement")
+    predicate = statement.decode(claim.data).predicate
+    if predicate.role != claim.role:
+        raise ReadinessError(f"its statement is one of {predicate.role}")
+    why = "there is no signature"
+    signature = line = None
+    try:
+        if claim.signature is not None:
+            sshsig.check(claim.data, claim.signature, sshsig.namespace(claim.role))
+            signature = claim.signature
+    except Refused as error:
+        why = error.why
+    for envelope in claim.lines:
+        try:
+            dsse.verify(envelope, _pem(policy, predicate.principal))
+            line = envelope.line.strip()
+        except ReadinessError as error:
+            why = str(error)
+    if signature is None and line is None:
+        raise ReadinessError(why)
+    return Signed(data=claim.data, signature=signature, line=line)
+
+
+def _pem(policy: Policy, principal: str) -> bytes:
+    if principal not in policy.dsse_keys:
+        raise ReadinessError(f"dsse_keys has no key of {principal}")
+    return policy.dsse_keys[principal]
+
+
+def _archive(folder: Path, role: str, old: Signed) -> None:
+    stem = f"{role}.{rfc3339(old.moment)}"
+    parts = {
+        f"{stem}{state.ENDING}": old.data,
+        f"{stem}{state.ENDING}.sig": old.signature,
+        f"{stem}.dsse.json": old.line and old.line + b"\n",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in parts.items():
+        if data is None:
+            continue
+        path = folder / name
+        if path.exists() and path.read_bytes() != data:
+            raise ReadinessError(f"{path} is there already, and is another one")
+        write_whole(path, data)
+
+
+def _write_lines(run: Path, role: str, line: bytes | None) -> None:
+    """Write the jsonl with the line in the place of all that the role has in it."""
+    path = run / state.LINES
+    before = path.read_bytes() if path.exists() else b""
+    rest = [one for one in before.split(b"\n") if one.strip() and _role(one) != role]
+    after = b"".join(one + b"\n" for one in ([*rest, line] if line else rest))
+    if after:
+        if after != before:
+            write_whole(path, after)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _role(line: bytes) -> str | None:
+    try:
+        return statement.decode(dsse.read_line(line).payload).predicate.role
+    except Refused:
+        return None

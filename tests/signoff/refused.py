@@ -1,0 +1,280 @@
+"""Runs that must be refused: every cause of docs/signoff.md at least once, and for whom."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pytest_readiness.report.model import Completeness, Declared, Report, Verdict
+from pytest_readiness.results import Outcome
+from pytest_readiness.signoff.refusals import Cause
+from tests.report import sample
+from tests.signoff.runs import AT, SignedRun, ready, with_waivers
+from tests.signoff.spoil import (
+    OPS,
+    PM,
+    SEC,
+    alone,
+    another_image,
+    another_payload_type,
+    another_release,
+    by_an_editor,
+    edited,
+    expired,
+    impersonated,
+    impersonated_by_dsse,
+    lent,
+    line_edited,
+    namespace_not_allowed,
+    no_dsse_key,
+    nobody_accepts,
+    not_of_the_role,
+    not_yet_valid,
+    nothing,
+    of_another_kind,
+    of_another_report,
+    one_key,
+    optional_rejects,
+    policy_edited,
+    put_back,
+    revoked_by_krl,
+    revoked_by_text,
+    revoked_for_dsse,
+    same_moment,
+    signature_of_another,
+    signs,
+    ssh_taken_away,
+    stray,
+    superseded_edited,
+    two_roles,
+    two_signatures,
+    unknown_role,
+    unsigned,
+    with_crlf,
+    without_comment_type,
+    without_commit,
+    without_line,
+)
+
+
+class Case(NamedTuple):
+    """spoil: makes a fully signed run into a refused one. role: to whom the refusal belongs.
+
+    words: of its `why`. formats: of the signatures.
+    """
+
+    cause: Cause
+    spoil: Callable[[SignedRun], Any]
+    role: str | None
+    words: str
+    report: Callable[[], Report] = ready
+    at: datetime = AT
+    formats: tuple[str, ...] = ("sshsig",)
+
+
+def day(number: int, month: int = 11, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(2026, month, number, hour, minute, tzinfo=UTC)
+
+
+def _verdict(name: str) -> Callable[[], Report]:
+    return lambda: ready(verdict=Verdict(name=name, exit_code=1, reasons=("1 fails: k8s-nodes",)))
+
+
+def _items(**changes: Any) -> Callable[[], Report]:
+    return lambda: msgspec.structs.replace(ready(), items=(sample.item(**changes),))
+
+
+def _declared() -> Report:
+    return ready(declarations=tuple(_until(one) for one in sample.DECLARATIONS))
+
+
+def _until(declared: Declared) -> Declared:
+    return msgspec.structs.replace(declared, expires="2026-11-27")
+
+
+def _lab() -> Report:
+    base = ready()
+    return msgspec.structs.replace(base, run=msgspec.structs.replace(base.run, lab=()))
+
+
+def _missing() -> Report:
+    return ready(completeness=Completeness(expected=3, reported=2, missing=("k8s-storage",)))
+
+
+_STATEMENT = f"signoffs/{SEC}.statement.json"
+_SIG = f"{_STATEMENT}.sig"
+
+CASES = {
+    "not ready": Case(
+        Cause.NOT_READY, nothing, None, "NOT READY: 1 fails: k8s-nodes", _verdict("NOT READY")
+    ),
+    "partial": Case(Cause.NOT_READY, nothing, None, "PARTIAL", _verdict("PARTIAL")),
+    "incomplete": Case(Cause.NOT_READY, nothing, None, "INCOMPLETE", _verdict("INCOMPLETE")),
+    "an error inside": Case(
+        Cause.NOT_READY,
+        nothing,
+        None,
+        "not asked: k8s-nodes",
+        _items(outcome=Outcome.ERROR, reason="unreachable"),
+    ),
+    "a fail inside": Case(
+        Cause.NOT_READY,
+        nothing,
+        None,
+        "failing without a waiver: k8s-nodes",
+        _items(outcome=Outcome.FAIL),
+    ),
+    "a waiver inside": Case(
+        Cause.NOT_READY,
+        nothing,
+        None,
+        "failing under a waiver: k8s-nodes",
+        _items(outcome=Outcome.FAIL, waiver=sample.WAIVER),
+    ),
+    "no result": Case(Cause.NOT_READY, nothing, None, "without a result: k8s-storage", _missing),
+    "no items": Case(Cause.NOT_READY, nothing, None, "there are no items", lambda: ready(items=())),
+    "lab": Case(Cause.LAB, nothing, None, "the lab", _lab),
+    "too old": Case(Cause.TOO_OLD, nothing, None, "max_report_age", at=day(1, 12, 6, 31)),
+    "from the future": Case(Cause.TOO_OLD, nothing, None, "after", at=day(24, 11, 6, 25)),
+    "waiver expired": Case(
+        Cause.WAIVER_EXPIRED,
+        nothing,
+        None,
+        "ch-backup ended 2026-11-30",
+        with_waivers,
+        day(1, 12),
+    ),
+    "declaration expired": Case(
+        Cause.DECLARATION_EXPIRED,
+        nothing,
+        None,
+        "training-operations ended 2026-11-27",
+        _declared,
+        day(28),
+    ),
+    "open": Case(Cause.OPEN, unsigned, SEC, "nobody has signed"),
+    "line deleted": Case(Cause.OPEN, without_line, SEC, "nobody has signed", formats=("dsse",)),
+    "rejected": Case(Cause.REJECTED, signs(decision="rejected", comment="not yet"), SEC, "not yet"),
+    "rejected by an optional role": Case(
+        Cause.REJECTED, optional_rejects, "auditor", "auditor@example.org rejects"
+    ),
+    "two roles": Case(Cause.NOT_DISTINCT, two_roles, SEC, f"{PM}@example.org stands for"),
+    "one key": Case(Cause.NOT_DISTINCT, one_key, SEC, "one key stands for"),
+    "policy edited": Case(Cause.OTHER_POLICY, policy_edited, SEC, "signoff.toml"),
+    "line edited": Case(Cause.OTHER_POLICY, line_edited, SEC, "line 3 of allowed_signers"),
+    "waivers not accepted": Case(
+        Cause.OTHER_WAIVERS, signs(decision="approved"), SEC, "without its waivers", with_waivers
+    ),
+    "fewer waivers": Case(
+        Cause.OTHER_WAIVERS,
+        signs(acceptedWaivers=[]),
+        SEC,
+        "not those of the report",
+        with_waivers,
+    ),
+    "no waivers to accept": Case(
+        Cause.OTHER_WAIVERS, signs(decision="approved-with-waivers"), SEC, "the report has none"
+    ),
+    "nobody may accept": Case(
+        Cause.OTHER_WAIVERS, nobody_accepts, None, "nobody may accept", with_waivers
+    ),
+    "who may accept is missing": Case(
+        Cause.OTHER_WAIVERS, unsigned, None, "security-lead must approve", with_waivers
+    ),
+    "signed in the future": Case(
+        Cause.CLOCK, signs(signedAt="2026-11-24T12:05:01Z"), SEC, "later than"
+    ),
+    "signed before the run": Case(
+        Cause.CLOCK, signs(signedAt="2026-11-24T06:25:00Z"), SEC, "before the run ended"
+    ),
+    "put back": Case(Cause.SUPERSEDED, put_back, SEC, "superseded/"),
+    "report edited": Case(
+        Cause.TAMPERED_REPORT,
+        edited(lambda data: data.replace(b'"2.4.1"', b'"2.4.1" ')),
+        SEC,
+        "not the file that was signed",
+    ),
+    "report with CRLF": Case(
+        Cause.TAMPERED_REPORT, edited(with_crlf), SEC, "not the file that was signed"
+    ),
+    "report by an editor": Case(
+        Cause.TAMPERED_REPORT, edited(by_an_editor), SEC, "not the file that was signed"
+    ),
+    "report and a line end": Case(
+        Cause.TAMPERED_REPORT,
+        edited(lambda data: data + b"\n"),
+        SEC,
+        "not the file that was signed",
+    ),
+    "report is none": Case(
+        Cause.TAMPERED_REPORT, edited(lambda data: data[:-5]), None, "not a report"
+    ),
+    "another report": Case(
+        Cause.ANOTHER_REPORT, signs(of_another_report), SEC, "about another report"
+    ),
+    "another release": Case(Cause.ANOTHER_RELEASE, signs(another_release), SEC, "2.3.0"),
+    "another verdict": Case(
+        Cause.ANOTHER_RELEASE, signs(verdict="READY WITH WAIVERS"), SEC, "verdict"
+    ),
+    "another image": Case(Cause.ANOTHER_RELEASE, signs(another_image), SEC, "subjects"),
+    "no commit": Case(Cause.ANOTHER_RELEASE, signs(without_commit), SEC, "subjects"),
+    "statement is none": Case(
+        Cause.MALFORMED_STATEMENT, edited(lambda _: b"{", _STATEMENT), SEC, _STATEMENT
+    ),
+    "another predicate": Case(Cause.MALFORMED_STATEMENT, signs(of_another_kind), SEC, _STATEMENT),
+    "a field of another type": Case(
+        Cause.MALFORMED_STATEMENT, signs(without_comment_type), SEC, _STATEMENT
+    ),
+    "no such decision": Case(Cause.MALFORMED_STATEMENT, signs(decision="maybe"), SEC, _STATEMENT),
+    "lent": Case(Cause.MALFORMED_STATEMENT, lent, SEC, f"is one of {PM}"),
+    "statement edited": Case(
+        Cause.TAMPERED_STATEMENT,
+        edited(lambda data: data.replace(b'"comment": null', b'"comment": "x"'), _STATEMENT),
+        SEC,
+        "not one over these bytes",
+    ),
+    "envelope of another payload": Case(
+        Cause.TAMPERED_STATEMENT, signature_of_another, SEC, "", formats=("dsse",)
+    ),
+    "two of one moment": Case(Cause.TAMPERED_STATEMENT, same_moment, SEC, "same moment"),
+    "superseded edited": Case(
+        Cause.TAMPERED_STATEMENT, superseded_edited, SEC, "signoffs/superseded/"
+    ),
+    "no signature": Case(Cause.BAD_SIGNATURE, alone, SEC, "no signature"),
+    "ssh taken away": Case(
+        Cause.BAD_SIGNATURE, ssh_taken_away, SEC, "missing", formats=("sshsig", "dsse")
+    ),
+    "signature is none": Case(
+        Cause.BAD_SIGNATURE, edited(lambda _: b"x\n", _SIG), SEC, "cannot be read"
+    ),
+    "stray signature": Case(Cause.BAD_SIGNATURE, stray, SEC, "belongs to no statement"),
+    "two signatures": Case(
+        Cause.BAD_SIGNATURE, two_signatures, None, "line 3 of", formats=("dsse",)
+    ),
+    "another payload type": Case(
+        Cause.BAD_SIGNATURE, another_payload_type, None, "line 3 of", formats=("dsse",)
+    ),
+    "another namespace": Case(Cause.WRONG_NAMESPACE, signs(namespace=OPS), SEC, OPS),
+    "namespace not allowed": Case(Cause.WRONG_NAMESPACE, namespace_not_allowed, SEC, "line 3"),
+    "unknown role": Case(Cause.UNKNOWN_PRINCIPAL, unknown_role, "auditor", "has no role auditor"),
+    "not of the role": Case(
+        Cause.UNKNOWN_PRINCIPAL, not_of_the_role, SEC, f"{PM}@example.org is not one of {SEC}"
+    ),
+    "impersonated": Case(
+        Cause.UNKNOWN_PRINCIPAL, impersonated, SEC, "no line of allowed_signers has the key"
+    ),
+    "impersonated by DSSE": Case(
+        Cause.TAMPERED_STATEMENT, impersonated_by_dsse, SEC, "", formats=("dsse",)
+    ),
+    "no DSSE key": Case(
+        Cause.UNKNOWN_PRINCIPAL, no_dsse_key, SEC, "dsse_keys has no key", formats=("dsse",)
+    ),
+    "expired key": Case(Cause.EXPIRED_KEY, expired, SEC, "until 2026-11-01"),
+    "key not yet valid": Case(Cause.EXPIRED_KEY, not_yet_valid, SEC, "from 2026-12-25"),
+    "revoked by a list": Case(Cause.REVOKED_KEY, revoked_by_text, SEC, "revoked revokes"),
+    "revoked by a KRL": Case(Cause.REVOKED_KEY, revoked_by_krl, SEC, "revoked revokes"),
+    "revoked for DSSE": Case(
+        Cause.REVOKED_KEY, revoked_for_dsse, SEC, "revoked revokes", formats=("dsse",)
+    ),
+}
