@@ -27,6 +27,7 @@ PACKAGED = ["rollback-undo", "rollback-previous", "rollback-database", "rollback
 POINTS = 30
 # Runs until the test lets it go.
 SLOW = f"import pathlib, time\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.01)\n{GOOD}"
+WHOLE = {*model.FILES, "facts", "journal.jsonl", "attestations"}
 
 
 def render(run: Path) -> dict[str, bytes]:
@@ -107,7 +108,7 @@ def assert_names_what_is_missing(run: Path) -> Any:
     assert {id for id in outcomes if outcomes[id] == "notchecked"} == missing
     text = pages["report.md"].decode()
     assert all(id in text for id in missing)
-    left = {path.name for path in run.iterdir()} - {*model.FILES, "facts", "journal.jsonl"}
+    left = {path.name for path in run.iterdir()} - WHOLE
     assert not left
     assert not [path for path in (run / "facts").iterdir() if path.name.startswith(".")]
     return report
@@ -167,7 +168,7 @@ def test_a_run_in_the_directory_of_a_killed_one(shop: Project) -> None:
     (run / ".report.json.0badcafe").write_text("{")
     result = shop.run("-m", "readiness")
     assert result.code == 0, result.out
-    assert {path.name for path in run.iterdir()} == {*model.FILES, "facts", "journal.jsonl"}
+    assert {path.name for path in run.iterdir()} == WHOLE
 
 
 def test_rendering_an_undisturbed_run_changes_nothing(shop: Project) -> None:

