@@ -38,8 +38,9 @@ def _checks_page() -> Iterator[str]:
     yield (
         f"{len(items)} items, {len(found)} with a check. Basis: `P` a probe, `R` a report of a "
         "tool, `F` a file of the repository, `D` a declaration; `P/D`: the declaration counts only "
-        "where the target is not set. Safety: S0 offline, S1 reads a control plane, S2 a few GETs "
-        "to the application, S3 harmless payloads, S4 changes state."
+        "where the target is not set. In brackets: how long a declaration holds, and whether it "
+        "may be for any release. Safety: S0 offline, S1 reads a control plane, S2 a few GETs to the "
+        "application, S3 harmless payloads, S4 changes state."
     )
     for (section, subsection, phase), members in groupby(
         items, lambda item: (item.section, item.subsection, item.phase)
@@ -55,10 +56,17 @@ def _checks_page() -> Iterator[str]:
                 yield from _check(found[item.id])
 
 
+def _basis(item: CatalogueItem) -> str:
+    if item.valid_for is None:
+        return item.basis
+    return f"{item.basis} ({item.valid_for.days} d{', any' if item.any_release else ''})"
+
+
 def _item_row(item: CatalogueItem, check: DiscoveredCheck | None) -> tuple[str, ...]:
-    judged = f"[by a check](#{item.id})" if check else _NO_CHECK
+    word = "by a declaration" if item.declarable else _NO_CHECK
+    judged = f"[by a check](#{item.id})" if check else word
     target = f"`{item.target}`" if item.target else ""
-    words = (item.severity.value, item.safety.value, item.basis, target, judged)
+    words = (item.severity.value, item.safety.value, _basis(item), target, judged)
     return (f"`{item.id}`", item.title, *words)
 
 

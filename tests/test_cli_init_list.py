@@ -126,10 +126,12 @@ class TestList:
         assert all(len(line) <= 80 for line in lines)
         listed = [line.split()[0] for line in lines if re.match(r"  [a-z]", line)]
         assert [name for name in listed if name != "id"] == [item.id for item in catalogue.load()]
-        judged = len(checks())
-        total = len(catalogue.load())
+        items, judged = catalogue.load(), checks()
+        declared = sum(item.declarable and item.id not in judged for item in items)
+        rest = len(items) - len(judged) - declared
         assert lines[-1] == (
-            f"{total} items, {judged} with a check, {total - judged} with no check yet"
+            f"{len(items)} items: {len(judged)} by a check, {declared} by a declaration, "
+            f"{rest} no check yet"
         )
 
     def test_passes_when_json_has_every_field(self, capsys: Captured) -> None:
@@ -150,6 +152,8 @@ class TestList:
             "severity": "blocker",
             "safety": "S1",
             "basis": "P",
+            "valid_for": None,
+            "any_release": False,
             "target": "kubernetes",
             "check": None,
         }

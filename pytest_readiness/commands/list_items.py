@@ -11,9 +11,11 @@ from itertools import groupby
 from pytest_readiness import catalogue
 from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.discovery import DiscoveredCheck, checks
-from pytest_readiness.settings_keys import suggestion
+from pytest_readiness.settings_keys import DURATION, suggestion
 
 NO_CHECK = "no check yet"
+_CHECK, _DECLARATION = "check", "declaration"
+_JUDGED = {_CHECK: "by a check", _DECLARATION: "by a declaration", NO_CHECK: NO_CHECK}
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -51,7 +53,7 @@ def _section(word: str) -> str:
     return word
 
 
-def _record(item: CatalogueItem, check: DiscoveredCheck | None) -> dict[str, str | None]:
+def _record(item: CatalogueItem, check: DiscoveredCheck | None) -> dict[str, str | bool | None]:
     return {
         "id": item.id,
         "title": item.title,
@@ -61,6 +63,8 @@ def _record(item: CatalogueItem, check: DiscoveredCheck | None) -> dict[str, str
         "severity": item.severity.value,
         "safety": item.safety.value,
         "basis": item.basis,
+        "valid_for": DURATION.show(item.valid_for) if item.valid_for else None,
+        "any_release": item.any_release,
         "target": item.target or None,
         "check": f"{check.module}.{check.function.__name__}" if check else None,
     }
@@ -72,12 +76,18 @@ def _lines(items: Sequence[CatalogueItem], found: Mapping[str, DiscoveredCheck])
         yield f"{section} / {subsection} (phase {phase})"
         yield _row("id", "severity", "safety", "basis", "checked by")
         for item in members:
-            by = "check" if item.id in found else NO_CHECK
-            yield _row(item.id, item.severity, item.safety, item.basis, by)
+            yield _row(item.id, item.severity, item.safety, item.basis, _by(item, found))
             yield f"      {item.title}"
         yield ""
-    judged = sum(item.id in found for item in items)
-    yield f"{len(items)} items, {judged} with a check, {len(items) - judged} with {NO_CHECK}"
+    by = [_by(item, found) for item in items]
+    counts = ", ".join(f"{by.count(word)} {says}" for word, says in _JUDGED.items())
+    yield f"{len(items)} items: {counts}"
+
+
+def _by(item: CatalogueItem, found: Mapping[str, DiscoveredCheck]) -> str:
+    if item.id in found:
+        return _CHECK
+    return _DECLARATION if item.declarable else NO_CHECK
 
 
 def _row(name: str, severity: str, safety: str, basis: str, by: str) -> str:
