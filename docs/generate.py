@@ -39,8 +39,8 @@ def _checks_page() -> Iterator[str]:
         f"{len(items)} items, {len(found)} with a check. Basis: `P` a probe, `R` a report of a "
         "tool, `F` a file of the repository, `D` a declaration; `P/D`: the declaration counts only "
         "where the target is not set. In brackets: how long a declaration holds, and whether it "
-        "may be for any release. Safety: S0 offline, S1 reads a control plane, S2 a few GETs to the "
-        "application, S3 harmless payloads, S4 changes state."
+        "may be for any release. Safety: S0 offline, S1 reads a control plane, S2 a few GETs to "
+        "the application, S3 harmless payloads, S4 changes state."
     )
     for (section, subsection, phase), members in groupby(
         items, lambda item: (item.section, item.subsection, item.phase)
