@@ -9,6 +9,7 @@ import pytest
 
 from tests.plugin.project import BAD, GOOD, READY_INI, Project, Result, check_source, checks_file
 from tests.plugin.test_replay import replay
+from tests.servers.programs import need
 
 TWO_BAD = BAD.replace("assert", 'evidence.finding("thing/b", "is too small as well")\nassert', 1)
 FILES = "release = 2.4.1\nwaivers = waivers.toml\n\n[not_applicable]"
@@ -293,8 +294,9 @@ def test_a_file_with_a_wrong_form_ends_the_run(
 
 
 def test_every_run_attests_its_result_and_signs_it_with_the_key_of_ci(project: Project) -> None:
-    keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f"]
-    subprocess.run([*keygen, str(project.folder / "ci")], check=True)
+    (keygen,) = need("ssh-keygen")
+    made = [str(keygen), "-q", "-t", "ed25519", "-N", "", "-f", str(project.folder / "ci")]
+    subprocess.run(made, check=True)
     folder = project.folder / "readiness-report" / "attestations"
     assert project.run("-m", "readiness").code == 0
     said = json.loads((folder / "test-result.statement.json").read_text())
@@ -307,7 +309,7 @@ def test_every_run_attests_its_result_and_signs_it_with_the_key_of_ci(project: P
     names = ["-n", "test-result@attestation.readiness"]
     signature = folder / "test-result.statement.json.sig"
     checked = subprocess.run(
-        ["ssh-keygen", "-Y", "check-novalidate", *names, "-s", str(signature)],
+        [str(keygen), "-Y", "check-novalidate", *names, "-s", str(signature)],
         input=(folder / "test-result.statement.json").read_bytes(),
         check=False,
         capture_output=True,
