@@ -66,7 +66,7 @@ def judge(
     if partial:
         why = f" ({narrowed} leaves items out)" if narrowed else ""
         reasons.append(f"a selection{why}: {len(asked)} of {len(items)} items of the phase")
-    return Verdict(name=name, exit_code=code, reasons=tuple(reasons or ["every item passes"]))
+    return Verdict(name=name, exit_code=code, reasons=tuple(reasons or [_good(asked)]))
 
 
 def broken_off(verdict: Verdict, exit_code: int, why: str) -> Verdict:
@@ -126,6 +126,11 @@ def _reasons(
             f"not checked, {reason}", [item for item in unchecked if item.reason == reason]
         )
     yield from _reason("waived", waived)
+
+
+def _good(asked: Sequence[Item]) -> str:
+    idle = sum(item.outcome is Outcome.NOTAPPLICABLE for item in asked)
+    return f"every item passes, but for {idle} that do not apply" if idle else "every item passes"
 
 
 def _uncovered(closing: Sequence[Item], waivers: Sequence[ListedWaiver]) -> Iterable[str]:

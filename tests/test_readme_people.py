@@ -40,11 +40,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder whose readiness.ini asks for one declaration, with four people's keys."""
     (keygen,) = need("ssh-keygen")
     made = tmp_path_factory.mktemp("people")
-    files = blocks(SIGNING, "ini")[0]
     skipped = "".join(f"{item} = not of this test\n" for item in SKIPPED)
-    ini = f"{REVIEW}release = 2.4.1\n{files}\n[not_applicable]\n{skipped}"
-    (made / "readiness.ini").write_text(ini)
-    (made / "declarations.toml").touch()
+    (made / "readiness.ini").write_text(f"{REVIEW}\n[not_applicable]\n{skipped}")
     (made / "waivers.toml").touch()
     lines = []
     example = next(line for line in SIGNING.splitlines() if line.startswith("sec@example.org "))
@@ -67,6 +64,11 @@ def test_every_command_of_the_sign_off(folder: Path) -> None:
     said = "--statement Updated. --by ops@example.org --role operations-lead --release 2.4.1"
     done = run(f"{declare} {said}", folder)
     assert done.returncode == 0, done.stdout
+    ini = (folder / "readiness.ini").read_text()
+    files = blocks(SIGNING, "ini")[0]
+    (folder / "readiness.ini").write_text(
+        ini.replace("phase = review\n", f"phase = review\n{files}")
+    )
     done = run("pytest -m readiness", folder)
     assert done.returncode == 0, done.stdout
     sign = take(told, "readiness sign")

@@ -15,15 +15,16 @@ def declared(declarations: Declarations, declaration: Judged, evidence: Evidence
     if declaration.state is not State.COUNTS or said is None:
         raise NotChecked(declaration.reason or "no declaration")
     evidence.examined([f"{declarations.file}:{said.line}"])
-    evidence.observed(
-        statement=said.statement,
-        by=f"{said.by}, {said.role}",
-        signed=said.signed,
-        date=said.date,
-        ends=declaration.ends and declaration.ends.isoformat(),
-        release=said.release,
-        evidence=said.evidence,
-        sha256=said.sha256,
-    )
+    seen = {
+        "statement": said.statement,
+        "by": f"{said.by}, {said.role}",
+        "signed": said.signed,
+        "date": said.date,
+        "ends": declaration.ends and declaration.ends.isoformat(),
+        "release": said.release,
+        "evidence": said.evidence,
+        "sha256": said.sha256,
+    }
+    evidence.observed(**{name: value for name, value in seen.items() if value is not None})
     evidence.expected(by="a principal of the policy", release="this one", ends="later than the run")
     assert not evidence.findings

@@ -82,6 +82,8 @@ def _lines(items: Sequence[CatalogueItem], found: Mapping[str, DiscoveredCheck])
     by = [_by(item, found) for item in items]
     counts = ", ".join(f"{by.count(word)} {says}" for word, says in _JUDGED.items())
     yield f"{len(items)} items: {counts}"
+    yield "basis: P probe, R report of a tool, F file of the repository, D declaration;"
+    yield "P/D: the declaration counts where readiness.ini has no section to ask"
 
 
 def _by(item: CatalogueItem, found: Mapping[str, DiscoveredCheck]) -> str:

@@ -11,8 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.gathered import NOT_SELECTED
-from pytest_readiness.merge import NO_RUN
+from pytest_readiness.gathered import was_asked
 from pytest_readiness.report import view
 from pytest_readiness.report.changes_evidence import (
     FindingChange,
@@ -22,11 +21,10 @@ from pytest_readiness.report.changes_evidence import (
     observed,
 )
 from pytest_readiness.report.model import Item, ListedWaiver, Report, Waived, WaiverState
-from pytest_readiness.results import Finding, Outcome, Severity
+from pytest_readiness.results import Finding, Severity
 from pytest_readiness.verdict import READY, READY_WITH_WAIVERS
 
 SCHEMA = "pytest-readiness/changes/v1"
-_NOT_ASKED = (NOT_SELECTED, NO_RUN)  # reasons of an item that no run was asked for
 _SEVERITIES = tuple(Severity)
 # Said by `Side` and `Difference`.
 _TOLD = frozenset(
@@ -202,7 +200,7 @@ def state(item: Item) -> State:
     """Return what the report says of the item."""
     if view.waived(item):
         return State.WAIVED
-    if item.outcome is Outcome.NOTCHECKED and item.reason in _NOT_ASKED:
+    if not was_asked(item):
         return State.NOT_SELECTED
     return State(item.outcome.value)
 

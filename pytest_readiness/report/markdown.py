@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LIMIT = 1_000_000  # bytes
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!$&])")
-_LEADING = re.compile(r"^(\d*)([-+=]|(?<=\d)[.)](?=\s|$))")
+_LEADING = re.compile(r"^(\d+(?=[.)](?:\s|$))|(?=[-+=]))([-+=.)])")
 
 
 @dataclass(frozen=True, slots=True)

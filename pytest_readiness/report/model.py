@@ -9,8 +9,15 @@ from pathlib import Path
 
 import msgspec
 
-from pytest_readiness.errors import ReadinessError
-from pytest_readiness.results import EvidenceRecord, Finding, Outcome, Safety, Severity
+from pytest_readiness.errors import NotJsonSafe, ReadinessError
+from pytest_readiness.results import (
+    EvidenceRecord,
+    Finding,
+    Outcome,
+    Safety,
+    Severity,
+    json_safe,
+)
 
 SCHEMA = "pytest-readiness/report/v1"
 FILES = ("report.json", "report.html", "report.md")
@@ -212,7 +219,11 @@ def read(path: Path) -> Report:
     """Read a report.json. Raises ReadinessError when it is not one this version can read."""
     try:
         report = msgspec.json.decode(path.read_bytes(), type=Report)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+        for record in (record for item in report.items for record in item.evidence):
+            for name, value in (*record.observed.items(), *record.expected.items()):
+                json_safe(value, name)  # what shows a report is recursive
+    # The errors of msgspec are ValueErrors.
+    except (OSError, ValueError, RecursionError, NotJsonSafe) as error:
         raise ReadinessError(f"{path}: not a readable report: {error}") from error
     if report.schema != SCHEMA:
         raise ReadinessError(f"{path}: schema {report.schema!r}, this version reads {SCHEMA!r}")
