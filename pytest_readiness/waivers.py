@@ -199,14 +199,16 @@ def _span(
 ) -> Iterator[str]:
     if ends(waiver.expires) <= begins(waiver.created):
         yield f"{waiver.item}: expires {waiver.expires}, before it begins ({waiver.created})"
-    elif severity is not None:
+    else:
         # From day to day as people count: the 24th to the 30th are six.
         span = ends(waiver.expires) - ends(waiver.created)
-        if span > longest[severity]:
-            most = DURATION.show(longest[severity])
+        # Of an own check the severity is not known yet; for none is more allowed than the most.
+        most = longest[severity] if severity else max(longest.values())
+        if span > most:
+            whose = f"a {severity}" if severity else "any item"
             yield (
                 f"{waiver.item}: {waiver.created} to {waiver.expires} is too long: "
-                f"{most} for a {severity}"
+                f"{DURATION.show(most)} for {whose}"
             )
 
 

@@ -145,8 +145,10 @@ class TestProblems:
         assert problems(waiver(**changes)) == []
 
     def test_passes_over_unknown_items_when_they_may_be_a_projects_own(self) -> None:
-        own = waiver(item="team-cache-warm", expires="2030-01-01")
+        own = waiver(item="team-cache-warm", expires="2027-02-22")
         assert problems(own, known_only=True) == []
+        (problem,) = problems(waiver(item="team-cache-warm", expires="2030-01-01"), known_only=True)
+        assert problem.endswith("is too long: 90d for any item")
         assert problems(waiver(item="team-cache-warm", risk=""), known_only=True) == [
             "waivers.toml:1: team-cache-warm: risk is empty"
         ]

@@ -13,6 +13,7 @@ from pytest_readiness.errors import ProbeError
 from pytest_readiness.lab.process import lab_of
 from pytest_readiness.report.view import plural
 from pytest_readiness.settings import Settings, load
+from pytest_readiness.settings_keys import suggestion
 
 if TYPE_CHECKING:
     from pytest_readiness.questions import TargetAnswer
@@ -57,6 +58,10 @@ def written(settings: Settings) -> Iterator[str]:
         yield from (f"  {one.item}: {one.note}" for one in listed if one.note)
     if found.waivers is not None:
         yield f"{found.waivers.file}: valid: {plural(len(found.waivers.items), 'waiver')}"
+        for waiver in found.waivers.items:
+            if waiver.item not in catalogue.by_id():
+                near = suggestion(waiver.item, list(catalogue.by_id()))
+                yield f"  {waiver.item}: no item of the checklist; of a check of your own?{near}"
 
 
 def ask(settings: Settings) -> int:

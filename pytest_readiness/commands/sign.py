@@ -48,7 +48,7 @@ def main(args: Namespace) -> int:
 
     Raises ReadinessError: usage, or a signature that would not count.
     """
-    from pytest_readiness.report.view import clean
+    from pytest_readiness.report.view import flat
     from pytest_readiness.signoff import request, screen
     from pytest_readiness.signoff.policy import load
 
@@ -59,12 +59,12 @@ def main(args: Namespace) -> int:
         args.run,
         load(args.policy or _policy()),
         role=args.role,
-        key=None if args.key == AGENT else Path(args.key).expanduser(),
+        key=None if args.key == AGENT else _key(args.key),
         formats=FORMATS[:2] if args.format == "both" else (args.format,),
         at=at,
     )
     print("\n".join(screen.lines(asked.report, asked.seen, at)))
-    print("\n".join(map(clean, _replaced(asked))))
+    print("\n".join(map(flat, _replaced(asked))))
     answer = _answer(asked, args)
     if answer is None:
         print("nothing was signed")
@@ -73,8 +73,15 @@ def main(args: Namespace) -> int:
         after = request.finish(asked, request.sign(asked, *answer))
     except OSError as error:
         raise ReadinessError(f"{args.run}: the pages cannot be written: {error}") from error
-    print("\n".join(map(clean, _told(asked, after))))
+    print("\n".join(map(flat, _told(asked, after))))
     return 0
+
+
+def _key(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # `~nobody/key`
+        raise ReadinessError(f"--key {text}: {error}") from None
 
 
 def _policy() -> Path:
@@ -94,7 +101,7 @@ def _replaced(asked: "Request") -> Iterator[str]:
         yield f"this replaces what stands for your role and does not count: {why}"
 
 
-def _answer(asked: "Request", args: Namespace) -> "tuple[Decision, str | None] | None":
+def _answer(asked: "Request", args: Namespace) -> "tuple[Decision, str] | None":
     """Return decision and comment, None where the person does not want to sign."""
     from pytest_readiness.signoff import request
     from pytest_readiness.signoff.statement import Decision
@@ -104,15 +111,18 @@ def _answer(asked: "Request", args: Namespace) -> "tuple[Decision, str | None] |
         if word not in DECISIONS:
             return None
         decision = Decision(word)
-        comment = args.comment or None
+        comment = args.comment or ""
         request.refuse(asked, decision, comment)
-        if comment is None and decision is Decision.REJECTED and not args.yes:
-            comment = input("Why? ").strip() or None
+        if not comment and decision is Decision.REJECTED and not args.yes:
+            comment = input("Why? ").strip()
+            request.refuse(asked, decision, comment)
         question = f"Sign as {asked.role}, {decision.value}? [y/N] "
         if args.yes or input(question).strip().lower() in ("y", "yes"):
             return decision, comment
     except EOFError:
         print()
+    except UnicodeDecodeError as error:
+        raise ReadinessError(f"the answer cannot be read: it is not {error.encoding}") from None
     return None
 
 

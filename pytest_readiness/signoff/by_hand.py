@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.report import model, view
-from pytest_readiness.signoff import dsse, sshsig, statement
+from pytest_readiness.signoff import dsse, report_state, sshsig, statement
 from pytest_readiness.signoff.collect import Collected, Document, Sealed, collect
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Refused
@@ -58,10 +58,11 @@ _COSIGN_ROOT = '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;vers
 def script(run: Path, policy: Policy, at: datetime | None) -> str:
     """Return the script. at: the moment as of which keys must be valid, None: when it is run.
 
-    Raises ReadinessError when the run has no report.json.
+    Raises ReadinessError when the run has no report.json, or has the policy.
     """
     if not (run / model.FILES[0]).is_file():
         raise ReadinessError(f"{run / model.FILES[0]}: cannot be read: it is not there")
+    report_state.outside(policy, run)
     return "".join(f"{line}\n" for line in (_HEAD, *_checks(run, collect(run), policy, at)))
 
 
@@ -88,6 +89,10 @@ def _document(
     if not (said.principal.isprintable() and said.role.isprintable()):
         yield from _fails(f"{document.name}: a name in it is none")
         return
+    # So the name of the file is one that may stand in the script as it is.
+    if document.role is not None and not _is_of(document.role, said.role, old):
+        yield from _fails(f"{document.name}: the statement in the file is one of {said.role}")
+        return
     yield _say(f"{document.name}: {said.role}, {said.principal}: {said.decision.value}")
     path = _path(document.path) if document.path else f'"$work/{number}.statement.json"'
     yield from _statement(document, path)
@@ -100,6 +105,10 @@ def _document(
     for place, sealed in enumerate(document.envelopes, 1):
         # cosign compares with report.json, which an earlier statement need not be about.
         yield from _dsse(run, sealed, f"{number}.{place}", path, said, policy, cosign=not old)
+
+
+def _is_of(name: str, role: str, old: bool) -> bool:
+    return name.startswith(f"{role}.") and name.isprintable() if old else name == role
 
 
 def _statement(document: Document, path: str) -> Iterator[str]:
@@ -163,6 +172,9 @@ def _dsse(
         text = sealed.envelope.line.decode()
     except UnicodeDecodeError:
         yield from _fails("an envelope is not UTF-8")
+        return
+    if view.clean(text.rstrip("\r")) != text.rstrip("\r"):
+        yield from _fails("an envelope has signs that a terminal obeys")
         return
     key = _path(policy.dsse_paths[said.principal])
     yield "# The envelope is the one from which the lines below were made."

@@ -17,7 +17,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """A certificate. Format: OpenSSH, PROTOCOL.certkeys.
 
     key, authority: public key blobs of the holder and of the CA.
-    valid_before: the first moment at which it is not valid any more.
+    valid_before: the first moment at which it is not valid any more. critical: names of the options
+    which whoever relies on it must know and keep, `force-command`.
     """
 
     key: bytes
@@ -26,6 +27,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     principals: tuple[str, ...]
     valid_after: datetime
     valid_before: datetime
+    critical: tuple[str, ...]
 
     def valid(self, at: datetime) -> bool:
         """Return whether the certificate holds at the moment."""
@@ -43,7 +45,8 @@ def read(blob: bytes) -> Certificate:
     reader.string()  # id
     principals = wire.Reader(reader.string()).strings()
     after, before = reader.number(8), reader.number(8)
-    for _ in ("critical options", "extensions", "reserved"):
+    critical = wire.Reader(reader.string()).strings()[::2]  # each is a name and its data
+    for _ in ("extensions", "reserved"):
         reader.string()
     authority = reader.string()
     reader.string()  # the CA's signature
@@ -57,6 +60,7 @@ def read(blob: bytes) -> Certificate:
         principals=tuple(wire.text_of(one) for one in principals),
         valid_after=_moment(after),
         valid_before=_moment(before),
+        critical=tuple(wire.text_of(one) for one in critical),
     )
 
 

@@ -3,12 +3,13 @@
 PYTEST_DONT_REWRITE
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from pytest_readiness.signoff import dsse
+from pytest_readiness.signoff import dsse, files
 from pytest_readiness.signoff.refusals import Cause, Refusal, Refused
 from pytest_readiness.signoff.state import ENDING, FOLDER, LINES, SUPERSEDED
 
@@ -75,14 +76,19 @@ def collect(run: Path) -> Collected:
 
 
 def _files(run: Path, folder: Path, problems: list[Refusal]) -> Iterator[Document]:
-    for path in sorted(folder.glob(f"*{_SIGNATURE}")):
-        if not path.name.endswith(ENDING + _SIGNATURE) or not path.with_suffix("").exists():
-            problems.append(_stray(run, path))
-    for path in sorted(folder.glob(f"*{ENDING}")):
-        role = path.name[: -len(ENDING)]
-        data = _bytes(run, path, role, problems)
-        signature = path.with_name(path.name + _SIGNATURE)
-        armored = _bytes(run, signature, role, problems) if _there(signature) else None
+    there = _names(run, folder, problems)
+    for name in there:
+        whose = name.removesuffix(_SIGNATURE)
+        if name != whose and not (whose.endswith(ENDING) and whose in there):
+            problems.append(_stray(run, folder / name))
+    for name in there:
+        if not name.endswith(ENDING):
+            continue
+        path, signature = folder / name, f"{name}{_SIGNATURE}"
+        role = name.removesuffix(ENDING)
+        whose = role.partition(".")[0]
+        data = _bytes(run, path, whose, problems)
+        armored = _bytes(run, folder / signature, whose, problems) if signature in there else None
         if data is not None:
             yield Document(
                 name=_name(run, path), role=role, path=path, data=data, signature=armored
@@ -92,22 +98,23 @@ def _files(run: Path, folder: Path, problems: list[Refusal]) -> Iterator[Documen
 def _superseded(run: Path, problems: list[Refusal]) -> Iterator[Document]:
     folder = run / FOLDER / SUPERSEDED
     envelopes = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.name.startswith("."):  # of an operating system, or half written by a killed sign
-            continue
-        if path.name.endswith(_ENVELOPE):
-            stem = path.name[: -len(_ENVELOPE)]
-            envelopes[stem] = tuple(_sealed(run, path, stem, problems))
-            if not _there(path.with_name(stem + ENDING)):
-                problems.append(_stray(run, path))
-        elif not path.name.endswith((ENDING, ENDING + _SIGNATURE)):
-            problems.append(_stray(run, path))
+    there = _names(run, folder, [])  # _files says what is wrong with it
+    for name in there:
+        if name.endswith(_ENVELOPE):
+            stem = name.removesuffix(_ENVELOPE)
+            envelopes[stem] = tuple(_sealed(run, folder / name, stem.partition(".")[0], problems))
+            if stem + ENDING not in there:
+                problems.append(_stray(run, folder / name))
+        # Else it is of an operating system, or half written by a killed sign.
+        elif not name.startswith(".") and not name.endswith((ENDING, _SIGNATURE)):
+            problems.append(_stray(run, folder / name))
     for document in _files(run, folder, problems):
         yield msgspec.structs.replace(document, envelopes=envelopes.get(document.role or "", ()))
 
 
 def _sealed(run: Path, path: Path, role: str | None, problems: list[Refusal]) -> Iterator[Sealed]:
-    data = _bytes(run, path, role, problems) if _there(path) else None
+    # A link that leads nowhere is there, and cannot be read.
+    data = _bytes(run, path, role, problems) if os.path.lexists(path) else None
     for number, line in enumerate((data or b"").split(b"\n"), 1):
         if not line.strip():
             continue
@@ -118,22 +125,25 @@ def _sealed(run: Path, path: Path, role: str | None, problems: list[Refusal]) ->
             problems.append(Refusal(cause=error.cause, role=role, why=why))
 
 
-def _there(path: Path) -> bool:
-    # A link that leads nowhere is there, and cannot be read.
-    return path.exists() or path.is_symlink()
+def _names(run: Path, folder: Path, problems: list[Refusal]) -> list[str]:
+    try:
+        return files.names(folder)
+    except files.Unreadable as error:
+        problems.append(_unread(run, folder, None, error))
+        return []
 
 
 def _bytes(run: Path, path: Path, role: str | None, problems: list[Refusal]) -> bytes | None:
     try:
-        # A pipe in an unpacked archive would be waited for.
-        data = path.read_bytes() if path.is_file() else None
-        why = "it is not a file"
-    except OSError as error:
-        data, why = None, error.strerror or str(error)
-    if data is None:
-        problem = f"{_name(run, path)} cannot be read: {why}"
-        problems.append(Refusal(cause=Cause.BAD_SIGNATURE, role=role, why=problem))
-    return data
+        return files.read(path)
+    except files.Unreadable as error:
+        problems.append(_unread(run, path, role, error))
+        return None
+
+
+def _unread(run: Path, path: Path, role: str | None, error: files.Unreadable) -> Refusal:
+    why = f"{_name(run, path)} cannot be read: {error.why}"
+    return Refusal(cause=Cause.BAD_SIGNATURE, role=role, why=why)
 
 
 def _stray(run: Path, path: Path) -> Refusal:

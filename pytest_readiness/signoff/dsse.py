@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_readiness.errors import ReadinessError
+from pytest_readiness.signoff import files
 from pytest_readiness.signoff.refusals import Cause, Refused
 from pytest_readiness.signoff.statement import once
 
@@ -145,6 +146,14 @@ def check_pem(pem: bytes) -> None:
     _checked(_load_public(pem))
 
 
+def ssh_blob(pem: bytes) -> bytes:
+    """Return a public key as SSH writes it, so that one key is one key in both formats."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    text: bytes = _load_public(pem).public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    return base64.b64decode(text.split()[1])
+
+
 def _library() -> tuple[Any, Any]:
     try:
         from securesystemslib import dsse, signer
@@ -157,9 +166,9 @@ def _library() -> tuple[Any, Any]:
 
 def _private(path: Path, passphrase: Passphrase) -> "Ed25519PrivateKey | EllipticCurvePrivateKey":
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ReadinessError(f"{path}: cannot be read: {error.strerror}") from None
+        data = files.read(path)
+    except files.Unreadable as error:
+        raise ReadinessError(f"{path}: cannot be read: {error.why}") from None
     try:
         key = _load_private(data, None)
     except TypeError:  # so both loaders say that the key is encrypted

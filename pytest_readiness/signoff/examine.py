@@ -3,7 +3,6 @@
 PYTEST_DONT_REWRITE
 """
 
-import base64
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -199,7 +198,7 @@ def _by_dsse(
 ) -> None:
     pem = _pem(said, policy)
     _unsealed(document, envelope, pem)
-    blob = _blob(pem)
+    blob = dsse.ssh_blob(pem)
     signed.keys.append(blob)
     if policy.revoked is not None and policy.revoked.holds(blob):
         name = policy.revoked.path.name
@@ -216,18 +215,6 @@ def _unsealed(document: Document, envelope: dsse.Envelope, pem: bytes) -> None:
     if envelope.payload != document.data:
         raise Refused(Cause.TAMPERED_STATEMENT, "its DSSE envelope has another payload")
     dsse.verify(envelope, pem)
-
-
-def _blob(pem: bytes) -> bytes:
-    """Return the key as SSH writes it, so that one key is one key in both formats."""
-    from cryptography.hazmat.primitives.serialization import (
-        Encoding,
-        PublicFormat,
-        load_pem_public_key,
-    )
-
-    text: bytes = load_pem_public_key(pem).public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-    return base64.b64decode(text.split()[1])
 
 
 def _problem(error: ReadinessError) -> tuple[Cause, str]:

@@ -6,17 +6,19 @@ PYTEST_DONT_REWRITE
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.signoff import wire
+from pytest_readiness.signoff import files, wire
 
 _TIMEOUT = 30  # seconds, of what asks nobody
 _INSTALL = "install OpenSSH, 9.1 or later"
 _ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC"}
+Arguments = list[str | bytes]
 
 
 def available() -> bool:
@@ -29,9 +31,10 @@ def refuses_signature(data: bytes, armored: bytes, namespace: str) -> str | None
 
     Raises ReadinessError where ssh-keygen is missing.
     """
-    with TemporaryDirectory(prefix="readiness-") as folder:
+    with _folder() as folder:
         signature = _written(folder, "signature", armored)
-        return _refuses(["-Y", "check-novalidate", "-n", namespace, "-s", signature], data)
+        arguments: Arguments = ["-Y", "check-novalidate", "-n", namespace.encode(), "-s", signature]
+        return _refuses(arguments, signature, data)
 
 
 def refuses_signer(
@@ -45,15 +48,16 @@ def refuses_signer(
     revoked: Path | None,
 ) -> str | None:
     """Ask ssh-keygen about a signature under one line of allowed_signers; as refuses_signature."""
-    with TemporaryDirectory(prefix="readiness-") as folder:
-        arguments = ["-Y", "verify", "-I", principal, "-n", namespace]
-        arguments += ["-f", _written(folder, "allowed_signers", line + b"\n")]
-        arguments += ["-s", _written(folder, "signature", armored)]
+    with _folder() as folder:
+        signature = _written(folder, "signature", armored)
+        # Names in UTF-8, as the file has them, whatever the locale of this process is.
+        arguments: Arguments = ["-Y", "verify", "-I", principal.encode(), "-n", namespace.encode()]
+        arguments += ["-f", _written(folder, "allowed_signers", line + b"\n"), "-s", signature]
         # In UTC by _ENVIRONMENT: only from 9.1 on may the time itself say so.
         arguments += ["-O", f"verify-time={at.astimezone(UTC):%Y%m%d%H%M%S}"]
         if revoked is not None:
             arguments += ["-r", str(revoked)]
-        return _refuses(arguments, data)
+        return _refuses(arguments, signature, data)
 
 
 def sign(data: bytes, namespace: str, key: Path | None, lines_keys: Sequence[bytes]) -> bytes:
@@ -64,7 +68,7 @@ def sign(data: bytes, namespace: str, key: Path | None, lines_keys: Sequence[byt
     Raises ReadinessError with what to do.
     """
     program = _program("ssh-keygen")
-    with TemporaryDirectory(prefix="readiness-") as folder:
+    with _folder() as folder:
         statement = Path(_written(folder, "statement", data))
         if key is None:
             chosen = _written(folder, "key.pub", _of_agent(lines_keys).encode())
@@ -91,7 +95,7 @@ def public_blob(key: Path) -> bytes:
     """
     public = key if key.suffix == ".pub" else key.with_name(f"{key.name}.pub")
     if key.suffix == ".pub" or public.is_file():
-        text = _readable(public).read_bytes()
+        text = _read(public)
     else:
         command = [_program("ssh-keygen"), "-y", "-f", str(_readable(key))]
         ended = subprocess.run(command, stdout=subprocess.PIPE, check=False)
@@ -107,7 +111,7 @@ def public_blob(key: Path) -> bytes:
 def _of_agent(wanted: Iterable[bytes]) -> str:
     """Return the line of `ssh-add -L` that has the first of the wanted keys."""
     listed = {}
-    for line in _listed_by_agent().splitlines():
+    for line in listed_by_agent().splitlines():
         try:
             listed[wire.public_key(line)[1]] = line
         except wire.Malformed:
@@ -120,7 +124,8 @@ def _of_agent(wanted: Iterable[bytes]) -> str:
     )
 
 
-def _listed_by_agent() -> str:
+def listed_by_agent() -> str:
+    """Return what `ssh-add -L` prints: the public keys of the agent. Raises ReadinessError."""
     program = _program("ssh-add")
     try:
         ended = subprocess.run(
@@ -141,8 +146,8 @@ def _listed_by_agent() -> str:
     return ended.stdout.decode(errors="replace")
 
 
-def _refuses(arguments: list[str], data: bytes) -> str | None:
-    command = [_program("ssh-keygen"), *arguments]
+def _refuses(arguments: Arguments, signature: str, data: bytes) -> str | None:
+    command: Arguments = [_program("ssh-keygen"), *arguments]
     try:
         ended = subprocess.run(
             command,
@@ -154,10 +159,11 @@ def _refuses(arguments: list[str], data: bytes) -> str | None:
         )
     except subprocess.TimeoutExpired:
         return f"it did not answer within {_TIMEOUT} s"
+    except OSError as error:
+        return f"it cannot be started: {error.strerror}"
     if ended.returncode == 0:
         return None
-    signature = Path(arguments[arguments.index("-s") + 1])
-    return _words(ended.stderr + b"\n" + ended.stdout, f"{signature.parent}/")
+    return _words(ended.stderr + b"\n" + ended.stdout, f"{Path(signature).parent}/")
 
 
 def _words(output: bytes, folder: str) -> str:
@@ -176,11 +182,25 @@ def _program(name: str) -> str:
 
 
 def _readable(key: Path) -> Path:
+    _read(key)
+    return key
+
+
+def _read(key: Path) -> bytes:
     try:
-        with key.open("rb"):
-            return key
+        return files.read(key)
+    except files.Unreadable as error:
+        raise ReadinessError(f"the key {key} cannot be read: {error.why}") from error
+
+
+@contextmanager
+def _folder() -> Iterator[str]:
+    """Give a folder of this process alone. Raises ReadinessError where there is no room for one."""
+    try:
+        with TemporaryDirectory(prefix="readiness-") as folder:
+            yield folder
     except OSError as error:
-        raise ReadinessError(f"the key {key} cannot be read: {error.strerror}") from error
+        raise ReadinessError(f"temporary files cannot be written: {error.strerror}") from error
 
 
 def _written(folder: str, name: str, data: bytes) -> str:

@@ -116,7 +116,7 @@ def _of_agent(policy: Policy, role: str, at: datetime) -> Signer:
 
 
 def _agent_keys() -> Iterator[bytes]:
-    for line in openssh._listed_by_agent().splitlines():
+    for line in openssh.listed_by_agent().splitlines():
         try:
             yield wire.public_key(line)[1]
         except wire.Malformed:
@@ -177,6 +177,11 @@ def _in_force(
     name: str,
     at: datetime,
 ) -> None:
+    if held and (held.critical or not held.of_user):
+        raise ReadinessError(
+            f"the certificate of the key {name} is for something else than to sign: it is one of a "
+            "host, or has critical options"
+        )
     if held and not held.valid(at):
         raise ReadinessError(
             f"the certificate of the key {name} has expired or is not valid yet at {rfc3339(at)}"

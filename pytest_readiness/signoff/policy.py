@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ import msgspec
 
 from pytest_readiness.errors import ReadinessError, SettingsError
 from pytest_readiness.settings_keys import DURATION, BadValue, Where, suggestion
-from pytest_readiness.signoff import dsse, revoked, signers
+from pytest_readiness.signoff import dsse, files, revoked, signers, sshsig, wire
 
 Declarations = Literal["no", "blocker", "all"]
 _T = TypeVar("_T")
@@ -79,9 +80,9 @@ def load(path: Path) -> Policy:
     Raises SettingsError with every problem, `signoff.toml: message` one a line.
     """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from None
+        data = files.read(path)
+    except files.Unreadable as error:
+        raise SettingsError([f"{path}: cannot be read: {error.why}"]) from None
     try:
         table = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -113,6 +114,9 @@ class _Reader:
         signers_path = self.file("allowed_signers")
         revoked_path = self.file("revoked_keys")
         dsse_paths, dsse_keys = self.dsse(roles)
+        lines = self.read(signers.read, signers_path) or ()
+        for role in roles:
+            self.one_person(role, roles[role], lines, dsse_keys)
         return {
             "roles": roles,
             "required_roles": self.required(roles),
@@ -121,7 +125,7 @@ class _Reader:
             "allow_lab": self.flag("allow_lab", default=False),
             "require_signed_declarations": self.declarations(),
             "accept_waivers": self.some_roles("accept_waivers", roles, ()),
-            "lines": self.read(signers.read, signers_path) or (),
+            "lines": lines,
             "revoked": self.read(revoked.read, revoked_path),
             "dsse_keys": dsse_keys,
             "allowed_signers": signers_path,
@@ -136,7 +140,9 @@ class _Reader:
         table = self.section("roles")
         if not table and "roles" not in self.table:
             self.bad(f"there is no table [roles]; write a line for each of {', '.join(ROLES)}")
-        return {role: self.people(role, people) for role, people in table.items()}
+        found = {role: self.people(role, people) for role, people in table.items()}
+        self.look_alike(name for people in found.values() for name in people)
+        return found
 
     def people(self, role: str, people: object) -> tuple[str, ...]:
         where = f"[roles] {_shown(role)}"
@@ -163,6 +169,37 @@ class _Reader:
                     f"{where}: {person!r} has white space, a quote, comma, *, ? or !; "
                     "write one person's name as allowed_signers has it, an e-mail address"
                 )
+
+    def look_alike(self, people: Iterable[str]) -> None:
+        """Note names that would be two principals, and are one to who reads them."""
+        first: dict[str, str] = {}
+        for person in people:
+            folded = unicodedata.normalize("NFKC", person.casefold()).casefold()
+            other = first.setdefault(folded, person)
+            if other != person:
+                self.bad(f"[roles]: {person!r} and {other!r} look alike; write one of them")
+
+    def one_person(
+        self,
+        role: str,
+        people: Iterable[str],
+        lines: Iterable[signers.Line],
+        dsse_keys: dict[str, bytes],
+    ) -> None:
+        """Note a key that may sign for the role by two names: who of them it was nobody can say."""
+        space = sshsig.namespace(role)
+        mine = [line for line in lines if line.allows(space) and not line.cert_authority]
+        of: dict[bytes, set[str]] = {}
+        for person in people:
+            for line in mine:
+                if line.names(person):
+                    of.setdefault(line.key, set()).add(person)
+            if person in dsse_keys:
+                of.setdefault(dsse.ssh_blob(dsse_keys[person]), set()).add(person)
+        for key, names in of.items():
+            if len(names) > 1:
+                whose = " and as ".join(sorted(names))
+                self.bad(f"{role}: the key {wire.fingerprint(key)} signs as {whose}; write one")
 
     def required(self, roles: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
         required = self.some_roles("required_roles", roles, tuple(ROLES))
@@ -271,9 +308,9 @@ class _Reader:
 
 def _pem(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ReadinessError(f"{path} cannot be read: {error.strerror}") from None
+        data = files.read(path)
+    except files.Unreadable as error:
+        raise ReadinessError(f"{path} cannot be read: {error.why}") from None
     try:
         dsse.check_pem(data)
     except ReadinessError as error:

@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from pytest_readiness.errors import ReadinessError
+from pytest_readiness.report.view import flat
 
 
 class Cause(StrEnum):
@@ -86,5 +87,5 @@ class Refused(ReadinessError):
 
     def __init__(self, cause: Cause, why: str) -> None:
         self.cause = cause
-        self.why = why
-        super().__init__(why)
+        self.why = flat(why)  # it may quote foreign text, and ends on a terminal
+        super().__init__(self.why)

@@ -3,27 +3,33 @@
 PYTEST_DONT_REWRITE
 """
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
 
 from pytest_readiness.clock import begins, ends, rfc3339
+from pytest_readiness.errors import ReadinessError
 from pytest_readiness.report import model
 from pytest_readiness.results import Outcome, Severity
+from pytest_readiness.settings_keys import DURATION
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause, Refusal, Refused
+from pytest_readiness.signoff.statement import once
 from pytest_readiness.verdict import NAMED, READY, READY_WITH_WAIVERS
 
 SKEW = timedelta(minutes=5)  # by which clocks may differ
 
 
 def decode(data: bytes) -> model.Report:
-    """Return the report, in which all times that are judged can be read.
+    """Return the report, in which all times that are judged can be read and no key stands twice.
 
     Raises Refused(TAMPERED_REPORT): a run writes no other.
     """
     try:
+        json.loads(data.decode("utf-8"), object_pairs_hook=once)
         report = msgspec.json.decode(data, type=model.Report)
         if report.schema != model.SCHEMA:
             raise ValueError(f"its schema is {report.schema!r}, not {model.SCHEMA!r}")
@@ -37,9 +43,24 @@ def decode(data: bytes) -> model.Report:
     return report
 
 
+def outside(policy: Policy, run: Path) -> None:
+    """Raise ReadinessError for a policy, or what it names, in the run directory.
+
+    Who wrote the run wrote it, too. A link into the run is in it, and so is one out of it.
+    """
+    named = (policy.path, policy.allowed_signers, policy.revoked_keys, *policy.dsse_paths.values())
+    for path in filter(None, named):
+        places = path.resolve(), path.parent.resolve() / path.name
+        if any(place.is_relative_to(run.resolve()) for place in places):
+            raise ReadinessError(
+                f"{path}: it lies in the run directory, which it is to judge: use what those who "
+                "verify keep, --policy FILE"
+            )
+
+
 def refusals(report: model.Report, policy: Policy, at: datetime) -> Iterator[Refusal]:
     """Yield what keeps the report from being signed off at the moment, whoever signs it."""
-    if why := _not_ready(report):
+    if why := _not_ready(report, policy):
         yield Refusal(cause=Cause.NOT_READY, why=why)
     if report.run.lab is not None and not policy.allow_lab:
         yield Refusal(
@@ -57,14 +78,25 @@ def refusals(report: model.Report, policy: Policy, at: datetime) -> Iterator[Ref
                 yield Refusal(cause=cause, why=f"the {what} for {name} ended {expires}")
 
 
-def _not_ready(report: model.Report) -> str | None:
+def _not_ready(report: model.Report, policy: Policy) -> str | None:
     name = report.verdict.name
     if name not in (READY, READY_WITH_WAIVERS):
         return f"the report says {name}: {'; '.join(report.verdict.reasons) or 'no reason given'}"
     said = [f"{what} {_named(ids)}" for what, ids in _against(report) if ids]
-    if not report.items:
-        said.append("there are no items")
-    return f"the report says {name}, and its items do not: {', '.join(said)}" if said else None
+    if unsigned := _unsigned(report, policy):
+        said.append(f"declared without the signature that the policy asks for: {_named(unsigned)}")
+    if report.completeness.reported < report.completeness.expected:
+        owed = report.completeness
+        said.append(f"{owed.reported} of {owed.expected} items gave a result")
+    if not any(item.outcome is not Outcome.NOTAPPLICABLE for item in report.items):
+        said.append("there are no items that apply")
+    if report.run.partial:
+        said.append("it is of a selection")
+    if name == READY_WITH_WAIVERS and not _used(report):
+        said.append("no waiver is used")
+    if report.verdict.exit_code != 0:
+        said.append(f"the run ended with exit code {report.verdict.exit_code}")
+    return f"the report says {name}, but: {', '.join(said)}" if said else None
 
 
 def _against(report: model.Report) -> Iterator[tuple[str, list[str]]]:
@@ -77,8 +109,41 @@ def _against(report: model.Report) -> Iterator[tuple[str, list[str]]]:
         [item.id for item in failing if item.severity in closing and item.waiver is None],
     )
     yield "without a result:", list(report.completeness.missing)
+    used = {_as_item_has_it(one) for one in report.waivers if one.state is model.WaiverState.USED}
+    held = [item for item in report.items if item.waiver is not None]
+    yield (
+        "under a waiver that is not among the used ones:",
+        [one.id for one in held if one.waiver not in used or one.waiver.item != one.id],
+    )
+    yield (
+        "under waivers that do not cover all that is found:",
+        [one.id for one in held if not _covered(one, used)],
+    )
     if report.verdict.name == READY:
         yield "failing under a waiver:", [item.id for item in failing if item.waiver]
+
+
+def _covered(item: model.Item, used: Collection[model.Waived]) -> bool:
+    subjects = {one.finding for one in used if one.item == item.id}
+    found = {finding.subject for finding in item.findings}
+    return None in subjects or (bool(found) and found <= subjects)
+
+
+def _unsigned(report: model.Report, policy: Policy) -> list[str]:
+    asks = policy.require_signed_declarations
+    blockers = {item.id for item in report.items if item.severity is Severity.BLOCKER}
+    return [
+        one.item
+        for one in report.declarations
+        if one.state is model.DeclarationState.COUNTS
+        and not one.signed
+        and (asks == "all" or (asks == "blocker" and one.item in blockers))
+    ]
+
+
+def _as_item_has_it(listed: model.ListedWaiver) -> model.Waived:
+    fields = model.Waived.__struct_fields__
+    return model.Waived(**{name: getattr(listed, name) for name in fields})
 
 
 def _age(report: model.Report, policy: Policy, at: datetime) -> str | None:
@@ -86,7 +151,7 @@ def _age(report: model.Report, policy: Policy, at: datetime) -> str | None:
     if at - ended > policy.max_report_age:
         return (
             f"the run ended {report.run.ended}, longer before {rfc3339(at)} than the "
-            f"{policy.max_report_age} of max_report_age"
+            f"{DURATION.show(policy.max_report_age)} of max_report_age"
         )
     if ended - at > SKEW:
         return f"the run ended {report.run.ended}, after {rfc3339(at)}, as of which it is verified"

@@ -19,6 +19,7 @@ from pytest_readiness.settings_keys import suggestion
 from pytest_readiness.signoff import (
     attest,
     dsse,
+    files,
     person,
     report_state,
     signing,
@@ -30,7 +31,7 @@ from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause
 from pytest_readiness.signoff.signing import Signed
 from pytest_readiness.signoff.statement import Decision
-from pytest_readiness.signoff.verify import Verification, verify
+from pytest_readiness.signoff.verify import Verification, verify, verify_bytes
 
 SSHSIG, DSSE = "sshsig", "dsse"
 
@@ -69,9 +70,9 @@ def prepare(
         raise ReadinessError(f"{policy.path.name} has no role {role}{near}")
     source = run / model.FILES[0]
     try:
-        data = source.read_bytes()
-    except OSError as error:
-        raise ReadinessError(f"{source}: cannot be read: {error.strerror}") from error
+        data = files.read(source, files.REPORT)
+    except files.Unreadable as error:
+        raise ReadinessError(f"{source}: cannot be read: {error.why}") from error
     old, bad = signing.standing(run, role, policy)
     passphrase = cache(lambda: person.passphrase(key) if key else b"")
     principal, keys, signer = _person(policy, role, key, formats, passphrase, at)
@@ -83,7 +84,7 @@ def prepare(
         formats=tuple(formats),
         report=report_state.decode(data),
         sha256=hashlib.sha256(data).hexdigest(),
-        seen=verify(run, policy, at),
+        seen=verify_bytes(run, data, policy, at),
         old=old,
         bad=bad,
         principal=principal,
@@ -98,7 +99,7 @@ def possible(request: Request) -> tuple[Decision, ...]:
     return tuple(one for one in Decision if _refused(request, one) is None)
 
 
-def refuse(request: Request, decision: Decision, comment: str | None) -> None:
+def refuse(request: Request, decision: Decision, comment: str) -> None:
     """Raise ReadinessError where the decision would not count, or stands there already."""
     why = _refused(request, decision)
     if why:
@@ -113,7 +114,7 @@ def refuse(request: Request, decision: Decision, comment: str | None) -> None:
         )
 
 
-def sign(request: Request, decision: Decision, comment: str | None) -> Signed:
+def sign(request: Request, decision: Decision, comment: str) -> Signed:
     """Return the new signature, which is good by the policy; nothing is written.
 
     Raises ReadinessError, Refused among them.
@@ -198,7 +199,7 @@ def _not_distinct(request: Request) -> str | None:
     return None
 
 
-def _same(request: Request, decision: Decision, comment: str | None, old: Signed) -> bool:
+def _same(request: Request, decision: Decision, comment: str, old: Signed) -> bool:
     predicate = old.statement.predicate
     again = _statement(request, decision, comment, predicate.signed_at, predicate.supersedes)
     missing = (SSHSIG in request.formats and not old.signature) or (
@@ -210,7 +211,7 @@ def _same(request: Request, decision: Decision, comment: str | None, old: Signed
 def _statement(
     request: Request,
     decision: Decision,
-    comment: str | None,
+    comment: str,
     signed_at: str,
     supersedes: str | None,
 ) -> statement.Statement:

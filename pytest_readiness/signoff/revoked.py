@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from pytest_readiness.errors import SettingsError
-from pytest_readiness.signoff import wire
+from pytest_readiness.signoff import files, wire
 
 _MAGIC = b"SSHKRL\n\0"
 _CERTIFICATES, _KEYS, _SHA1, _SIGNATURE, _SHA256, _EXTENSION = 1, 2, 3, 4, 5, 255
@@ -40,9 +40,9 @@ class Revoked(msgspec.Struct, frozen=True, kw_only=True):
 def read(path: Path) -> Revoked:
     """Return what the file revokes. Raises SettingsError, also for a KRL it cannot read in full."""
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SettingsError([f"{path.name}: it cannot be read: {error.strerror}"]) from error
+        data = files.read(path)
+    except files.Unreadable as error:
+        raise SettingsError([f"{path.name}: it cannot be read: {error.why}"]) from error
     if not data.startswith(_MAGIC):
         return _text(data, path)
     try:
@@ -57,7 +57,11 @@ def _text(data: bytes, path: Path) -> Revoked:
         if not line.strip() or line.lstrip().startswith(b"#"):
             continue
         try:
-            keys.add(wire.public_key(wire.text_of(line))[1])
+            kind, blob = wire.public_key(wire.text_of(line))
+            if kind.endswith(wire.CERTIFICATE):
+                # Another certificate, or none, would let the key sign on.
+                raise wire.Malformed("it is a certificate: write its key, or revoke it by a KRL")
+            keys.add(blob)
         except wire.Malformed as error:
             problems.append(f"{path.name}:{number}: {error}")
     if problems:

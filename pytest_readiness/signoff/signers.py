@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from pytest_readiness.errors import SettingsError
-from pytest_readiness.signoff import wire
+from pytest_readiness.signoff import files, wire
 
 _TIME = re.compile(r"[0-9]{8}(?:[0-9]{4}(?:[0-9]{2})?)?Z")
 _TIME_FORMS = {9: "%Y%m%dZ", 13: "%Y%m%d%H%MZ", 15: "%Y%m%d%H%M%SZ"}
@@ -88,9 +88,9 @@ def read(path: Path) -> tuple[Line, ...]:
     Raises SettingsError, `allowed_signers:LINE: message` for each line that cannot be read.
     """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SettingsError([f"{path.name}: it cannot be read: {error.strerror}"]) from error
+        data = files.read(path)
+    except files.Unreadable as error:
+        raise SettingsError([f"{path.name}: it cannot be read: {error.why}"]) from error
     lines, problems = [], []
     for number, raw in enumerate(data.split(b"\n"), 1):
         text = raw.removesuffix(b"\r")

@@ -6,6 +6,7 @@ new one. Names: docs/signoff.md.
 PYTEST_DONT_REWRITE
 """
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ import msgspec
 from pytest_readiness.clock import begins, rfc3339
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.report.write import write_whole
-from pytest_readiness.signoff import attest, dsse, sshsig, state, statement
+from pytest_readiness.signoff import attest, dsse, files, sshsig, state, statement
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Refused
 from pytest_readiness.signoff.state import Claim
@@ -64,6 +65,9 @@ def place(run: Path, role: str, new: Signed, old: Sequence[Signed]) -> None:
     name = folder / f"{role}{state.ENDING}"
     signature = name.with_name(f"{name.name}.sig")
     try:
+        for path in (folder, folder / state.SUPERSEDED, run / attest.FOLDER):
+            if path.is_symlink():
+                raise ReadinessError(f"{path}: it is a link, which may lead out of the run")
         for one in old:
             _archive(folder / state.SUPERSEDED, role, one)
         attest.withdraw_svr(run)
@@ -126,7 +130,7 @@ def _archive(folder: Path, role: str, old: Signed) -> None:
         if data is None:
             continue
         path = folder / name
-        if path.exists() and path.read_bytes() != data:
+        if os.path.lexists(path) and files.read(path) != data:
             raise ReadinessError(f"{path} is there already, and is another one")
         write_whole(path, data)
 
@@ -134,7 +138,7 @@ def _archive(folder: Path, role: str, old: Signed) -> None:
 def _write_lines(run: Path, role: str, line: bytes | None) -> None:
     """Write the jsonl with the line in the place of all that the role has in it."""
     path = run / state.LINES
-    before = path.read_bytes() if path.exists() else b""
+    before = files.read(path) if os.path.lexists(path) else b""
     rest = [one for one in before.split(b"\n") if one.strip() and _role(one) != role]
     after = b"".join(one + b"\n" for one in ([*rest, line] if line else rest))
     if after:

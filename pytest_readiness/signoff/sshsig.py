@@ -268,6 +268,13 @@ def _allowing(
 def _certified(held: certificate.Certificate, principal: str, at: datetime) -> None:
     if not held.of_user:
         raise Refused(Cause.BAD_SIGNATURE, "the certificate is one of a host, not of a person")
+    if held.critical:
+        # ssh-keygen passes over them here; PROTOCOL.certkeys: what is not known is refused.
+        raise Refused(
+            Cause.BAD_SIGNATURE,
+            f"the certificate has critical options, {', '.join(held.critical)}: it is for "
+            "something else than to sign",
+        )
     if principal not in held.principals:
         names = ", ".join(held.principals) or "nobody"
         raise Refused(

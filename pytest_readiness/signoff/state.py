@@ -6,6 +6,8 @@ policy alone, and so `readiness verify`.
 PYTEST_DONT_REWRITE
 """
 
+import hashlib
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ import msgspec
 from pytest_readiness.clock import begins
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.report import model
-from pytest_readiness.signoff import dsse, sshsig, statement
+from pytest_readiness.signoff import dsse, files, report_state, sshsig, statement
 from pytest_readiness.signoff.refusals import Refused
 
 FOLDER = "signoffs"
@@ -96,8 +98,8 @@ def later(run: Path, role: str, moment: datetime) -> datetime | None:
     times = [moment]
     for path in sorted((run / FOLDER / SUPERSEDED).glob(f"*{ENDING}")):
         try:
-            predicate = statement.decode(path.read_bytes()).predicate
-        except (OSError, Refused):
+            predicate = statement.decode(files.read(path)).predicate
+        except (files.Unreadable, Refused):
             continue
         if predicate.role == role:
             times.append(begins(predicate.signed_at))
@@ -114,7 +116,7 @@ def _files(folder: Path) -> Iterator[Claim]:
 
 
 def _lines(path: Path) -> Iterator[Claim]:
-    data, problem = _bytes(path if path.exists() else None)
+    data, problem = _bytes(path if os.path.lexists(path) else None)
     if problem:
         yield Claim(role=path.name, data=None, problem=problem)
     for number, line in enumerate((data or b"").split(b"\n"), 1):
@@ -137,9 +139,9 @@ def _bytes(path: Path | None) -> tuple[bytes | None, str | None]:
     if path is None:
         return None, None
     try:
-        return path.read_bytes(), None
-    except OSError as error:
-        return None, f"{path.name} cannot be read: {error.strerror}"
+        return files.read(path), None
+    except files.Unreadable as error:
+        return None, f"{path.name} cannot be read: {error.why}"
 
 
 def _with(claim: Claim, other: Claim) -> Claim:
@@ -174,9 +176,12 @@ def _about(run: Path, stated: statement.Statement, role: str, sha256: str) -> st
     if not stated.subject or stated.subject[0].digest != {"sha256": sha256}:
         return "the statement is about other bytes than this report.json"
     try:
-        report = model.read(run / model.FILES[0])
+        data = files.read(run / model.FILES[0], files.REPORT)
+        report = report_state.decode(data)
     except ReadinessError as error:
         return str(error)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        return "report.json was replaced while it was read"
     if (stated.subject, predicate.release, predicate.verdict) != (
         statement.subjects(report, sha256),
         statement.release(report),

@@ -76,7 +76,7 @@ class Predicate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     role: Name
     principal: Name
     decision: Decision
-    comment: str | None
+    comment: str
     verdict: str
     accepted_waivers: tuple[AcceptedWaiver, ...]
     release: Release

@@ -4,9 +4,9 @@ PYTEST_DONT_REWRITE
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import combinations
 from pathlib import Path
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from pytest_readiness.clock import rfc3339
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.report import model
-from pytest_readiness.signoff import report_state, statement
+from pytest_readiness.signoff import files, report_state, statement
 from pytest_readiness.signoff.collect import collect
 from pytest_readiness.signoff.examine import Ground, Seen, examine, examine_superseded
 from pytest_readiness.signoff.policy import Policy
@@ -72,9 +72,14 @@ class _Role(msgspec.Struct, frozen=True, kw_only=True):
 def verify(run: Path, policy: Policy, at: datetime) -> Verification:
     """Return whether the run is signed off by the policy at the moment (aware), and why not.
 
-    Raises ReadinessError when there is no report.json that can be read.
+    Raises ReadinessError when there is no report.json that can be read, or the run has the policy.
     """
-    data = _bytes(run / model.FILES[0])
+    return verify_bytes(run, _bytes(run / model.FILES[0]), policy, at)
+
+
+def verify_bytes(run: Path, data: bytes, policy: Policy, at: datetime) -> Verification:
+    """As verify, of a report.json that was read already. data: its bytes."""
+    report_state.outside(policy, run)
     report: model.Report | None = None
     general: list[Refusal] = []
     try:
@@ -89,7 +94,7 @@ def verify(run: Path, policy: Policy, at: datetime) -> Verification:
     earlier = [examine_superseded(document, ground) for document in found.superseded]
     roles = _roles(policy, seen, earlier, found.refusals)
     nameless = [*found.refusals, *(one for some in (*seen, *earlier) for one in some.refusals)]
-    general += [one for one in nameless if one.role is None]
+    general += [one for one in nameless if not one.role]  # `.statement.json` has an empty one
     general += _nobody_accepts(report, policy, roles)
     return _answer(ground, roles, general)
 
@@ -117,12 +122,11 @@ def exit_code(refusals: Iterable[Refusal]) -> int:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if path.is_file():
-            return path.read_bytes()
-        why = "it is not there" if not path.exists() else "it is not a file"
-    except OSError as error:
-        why = error.strerror or str(error)
-    raise ReadinessError(f"{path}: cannot be read: {why}; RUN is a directory that a run wrote")
+        return files.read(path, files.REPORT)
+    except files.Unreadable as error:
+        raise ReadinessError(
+            f"{path}: cannot be read: {error.why}; RUN is a directory that a run wrote"
+        ) from None
 
 
 def _roles(
@@ -166,8 +170,9 @@ def _of_statements(seen: Sequence[Seen], standing: Seen | None) -> Iterator[Refu
             if one is standing or refusal.cause.exit_code == _BAD:
                 yield refusal
     dated = [one for one in seen if one.stated]
-    for one, other in combinations(dated, 2):
-        if one.moment == other.moment:
+    moments = Counter(one.moment for one in dated)
+    for one in dated:
+        if moments[one.moment] > 1:
             yield _refusal(
                 Cause.TAMPERED_STATEMENT, one, "two statements that differ are of the same moment"
             )
@@ -180,11 +185,11 @@ def _of_statements(seen: Sequence[Seen], standing: Seen | None) -> Iterator[Refu
 
 def _newer(standing: Seen | None, earlier: Sequence[Seen]) -> Iterator[Refusal]:
     last = _newest(earlier)
-    if standing and last and last.moment > standing.moment:
+    if standing and last and last.moment >= standing.moment:
         yield _refusal(
             Cause.SUPERSEDED,
             standing,
-            f"it was signed before {rfc3339(last.moment)}, when the role signed another one, which "
+            f"it was not signed after {rfc3339(last.moment)}, when the role signed the one that "
             "lies in superseded/",
         )
 

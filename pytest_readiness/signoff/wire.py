@@ -36,14 +36,15 @@ class Reader:
     """Reads the bytes from the front. Every method raises Malformed where too few are left."""
 
     def __init__(self, data: bytes) -> None:
-        self._left = data
+        self._data = data
+        self._at = 0
 
     def take(self, size: int) -> bytes:
         """Return the next `size` bytes."""
-        if size > len(self._left):
+        if size > len(self._data) - self._at:
             raise Malformed("it is cut short")
-        taken, self._left = self._left[:size], self._left[size:]
-        return taken
+        self._at += size
+        return self._data[self._at - size : self._at]
 
     def number(self, size: int) -> int:
         """Return a big-endian number of `size` bytes."""
@@ -56,7 +57,7 @@ class Reader:
     def strings(self) -> list[bytes]:
         """Return all strings that are left."""
         found = []
-        while self._left:
+        while self.more:
             found.append(self.string())
         return found
 
@@ -75,12 +76,12 @@ class Reader:
     @property
     def more(self) -> bool:
         """Whether bytes are left."""
-        return bool(self._left)
+        return self._at < len(self._data)
 
     def end(self) -> None:
         """Raise Malformed where bytes are left."""
-        if self._left:
-            raise Malformed(f"{len(self._left)} bytes follow its end")
+        if self.more:
+            raise Malformed(f"{len(self._data) - self._at} bytes follow its end")
 
 
 def string(data: bytes) -> bytes:
@@ -137,6 +138,8 @@ def plain_key(reader: Reader, certificate_type: str) -> bytes:
 
 def public_key(text: str) -> tuple[str, bytes]:
     """Return type and blob of `ssh-ed25519 AAAA... comment`. Raises Malformed."""
+    if "\r" in text.rstrip("\r\n"):
+        raise Malformed("it has line ends of an old kind, CR alone: what follows one would be lost")
     words = [word for word in re.split(r"[ \t\r\n]", text) if word]
     if len(words) < 2:
         raise Malformed("it is not a public key: a type and a key in base64 are needed")

@@ -267,6 +267,16 @@ def test_check_says_what_does_not_count(tmp_path: Path) -> None:
     assert "did you mean item?" in result.out
 
 
+def test_check_names_the_waivers_that_only_a_run_can_judge(project: Project) -> None:
+    result = waiving(project, waiver(), waiver("k8s-node")).command("check")
+    assert "waivers.toml: valid: 2 waivers" in result.out
+    assert "shop-two: no item of the checklist; of a check of your own?" in result.out
+    assert "k8s-node: no item of the checklist; of a check of your own?; did you" in result.out
+    result = waiving(project, waiver(), longest="90d").command("check")
+    assert result.code == 4
+    assert "is too long: 90d for any item" in result.out
+
+
 def test_nobody_declares_where_no_policy_says_who_people_are(tmp_path: Path) -> None:
     project = declaring(tmp_path, declaration("review-fixes"))
     project.write("readiness.ini", REVIEW_INI.replace("signoff = signoff.toml\n", ""))

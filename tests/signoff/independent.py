@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sys
-import tomllib
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,24 +22,23 @@ from typing import Any
 from tests.signoff.independent_formats import (
     TEXT,
     Json,
-    check,
     good,
     instant,
+    is_revoked,
     key_of,
     many,
     matches,
     open_envelope,
     open_sshsig,
     parse,
-    pem_blob,
-    read_revoked,
-    read_signers,
     shape,
     table,
 )
+from tests.signoff.independent_policy import read_policy
 
 SKEW = timedelta(minutes=5)
 WAIVER = ("item", "finding", "approver", "expires")
+ANYWHERE = {"finding": None, "environment": None, "release": None}
 EVER = datetime.min.replace(tzinfo=UTC)
 NOT_READY = {"not-ready", "lab", "too-old", "waiver-expired", "declaration-expired"}
 UNMET = {"open", "rejected", "not-distinct", "other-policy", "other-waivers", "clock", "superseded"}
@@ -58,55 +58,31 @@ STATEMENT = shape(
     subject=many(shape("name", digest=table(TEXT))),
     predicate=PREDICATE,
 )
-POLICY = shape(
-    "allowed_signers revoked_keys",
-    distinct_principals={"type": "boolean"},
-    max_report_age={"type": "string", "pattern": "[0-9]{1,6}[smhd]"},
-    allow_lab={"type": "boolean"},
-    require_signed_declarations={"enum": ["no", "blocker", "all"]},
-    accept_waivers=many(TEXT),
-    required_roles=many(TEXT),
-    roles=table(many(TEXT)),
-    dsse_keys=table(TEXT),
-)
-# The page does not name the four roles of the checklist: required_roles must be written.
-POLICY |= {"required": ["required_roles", "roles"], "additionalProperties": False}
-
-
-def read_policy(path: Path) -> Json:
-    """signoff.toml and what it names; OSError or ValueError where any of it has an error."""
-    raw = path.read_bytes()
-    rules: Json = {"distinct_principals": True, "allow_lab": False, "accept_waivers": []}
-    rules |= {"max_report_age": "7d", "dsse_keys": {}} | tomllib.loads(raw.decode())
-    check(rules, POLICY, POLICY)
-    if not rules["required_roles"]:
-        raise ValueError("required_roles")
-    files = [key for key in ("allowed_signers", "revoked_keys") if key in rules]
-    beside = {key: (path.parent / rules[key]).read_bytes() for key in files}
-    pems = {who: (path.parent / name).read_bytes() for who, name in rules["dsse_keys"].items()}
-    number, unit = int(rules["max_report_age"][:-1]), rules["max_report_age"][-1]
-    return rules | {
-        "sha256": hashlib.sha256(raw).hexdigest(),
-        "signers": list(read_signers(beside.get("allowed_signers", b""))),
-        "revoked": set(read_revoked(beside.get("revoked_keys", b""))),
-        "age": number * timedelta(seconds={"s": 1, "m": 60, "h": 3600, "d": 86400}[unit]),
-        "dsse": {who: pem_blob(pem) for who, pem in pems.items()},
-    }
 
 
 @dataclass
 class Statement:
-    """Signed bytes. body: its predicate and `subject`, None where it is malformed."""
+    """Signed bytes. body: its predicate and `subject`, None where it is malformed.
+
+    kinds: "sshsig", "dsse", what stands beside it as a signature, good or not.
+    """
 
     raw: bytes
     body: Json | None = None
     causes: set[str] = field(default_factory=set)
     keys: set[Any] = field(default_factory=set)
     at: datetime = EVER
-    enveloped: bool = False
+    kinds: set[str] = field(default_factory=set)
 
     def mark(self, cause: str, when: bool = True) -> None:
         self.causes |= {cause} if when else set()
+
+    def mark_unsigned(self) -> None:
+        """To be called once all its signatures are looked at."""
+        signer = self.body["policy"]["allowedSigner"] if self.body else None
+        self.mark(
+            "bad-signature", not self.kinds or (signer is not None and "sshsig" not in self.kinds)
+        )
 
 
 def read_statement(raw: bytes) -> Statement:
@@ -121,98 +97,122 @@ def read_statement(raw: bytes) -> Statement:
 
 
 def content(path: Path) -> bytes:
-    """Empty where it cannot be read: that is neither a statement nor a signature."""
+    """Empty if it is not there; what nobody can take for good where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError:
-        return b""
+        return b"\0" if os.path.lexists(path) else b""
 
 
 def check_sshsig(text: bytes, one: Statement, rules: Json, at: datetime | None) -> None:
     """at: None for what is superseded, where nothing need be known of the key."""
+    one.kinds.add("sshsig")
+    if one.body is None:
+        return None  # a malformed statement is not looked at further
     try:
         blob, namespace, covers = open_sshsig(text, one.raw)
     except ValueError:
         return one.mark("bad-signature")
     one.mark("tampered-statement", not covers)
-    wanted = f"{one.body['role']}@signoff.readiness" if one.body else namespace
+    wanted = f"{one.body['role']}@signoff.readiness"
     one.mark("wrong-namespace", namespace != wanted)
-    if at is None or one.body is None:
-        return None
     one.keys.add(blob)
-    one.mark("revoked-key", blob in rules["revoked"])
+    if at is None or one.body["principal"] not in rules["roles"].get(one.body["role"], []):
+        return None  # of a stranger no line is looked at
+    one.mark("revoked-key", is_revoked(blob, rules["revoked"]))
     lines = [n for n in rules["signers"] if n["blob"] == blob]
     lines = [n for n in lines if matches(one.body["principal"], n["principals"])]
     open_to = [n for n in lines if matches(wanted, n["namespaces"])]
-    now = [n for n in open_to if n["after"] <= at <= n["before"]]
+    signer = one.body["policy"]["allowedSigner"]
+    named = [n for n in open_to if n["digest"] == signer]
+    now = [n for n in named or open_to if n["after"] <= at <= n["before"]]
     one.mark("unknown-principal", not lines)
     one.mark("wrong-namespace", bool(lines) and not open_to)
     one.mark("expired-key", bool(open_to) and not now)
-    signer = one.body["policy"]["allowedSigner"]
     return one.mark("other-policy", bool(now) and now[0]["digest"] != signer)
 
 
 def check_envelope(line: bytes, one: Statement, rules: Json, *, now: bool) -> None:
     """now: false for what is superseded, where a revoked key is good enough."""
-    payload, signature = open_envelope(line)
+    one.kinds.add("dsse")
+    try:
+        payload, signature = open_envelope(line)
+    except ValueError:
+        return one.mark("bad-signature")
+    if signature is None:
+        return one.mark("bad-signature")
+    if one.body is None:
+        return None
     one.mark("tampered-statement", payload != one.raw)
-    one.enveloped = True
-    blob = rules["dsse"].get(one.body["principal"]) if one.body else None
+    blob = rules["dsse"].get(one.body["principal"])
     if blob is None:
-        return one.mark("unknown-principal", one.body is not None)
+        return one.mark("unknown-principal")
     pae = b"DSSEv1 28 application/vnd.in-toto+json %d %b" % (len(payload), payload)
     one.mark("tampered-statement", not good(key_of(blob), signature, pae))
     one.keys.add(blob)
-    return one.mark("revoked-key", now and blob in rules["revoked"])
+    return one.mark("revoked-key", now and is_revoked(blob, rules["revoked"]))
 
 
 def collect(run: Path, rules: Json, at: datetime) -> list[Statement]:
     """The statements in force with the causes of their signatures, one for equal bytes."""
-    folder, bare = run / "signoffs", list[Statement]()
-    loose = Statement(b"")  # holds the causes of what belongs to no statement
+    folder, loose = run / "signoffs", Statement(b"")  # loose: the causes of what has no statement
+    names = listed(folder, loose)
     found: dict[bytes, Statement] = {}
-    for path in sorted(folder.glob("*.statement.json")):
-        one = read_statement(content(path))
+    for name in sorted(name for name in names if name.endswith(".statement.json")):
+        one = read_statement(content(folder / name))
         one = found.setdefault(one.raw, one)
         role = one.body["role"] if one.body else None
-        one.mark("malformed-statement", path.name != f"{role}.statement.json")
-        if (sig := folder / f"{path.name}.sig").exists():
-            check_sshsig(content(sig), one, rules, at)
-        else:
-            bare.append(one)
-    for sig in folder.glob("*.sig"):
-        paired = sig.name.endswith(".statement.json.sig") and sig.with_suffix("").exists()
-        loose.mark("tampered-statement", not paired)
-    for line in content(run / "report.json.intoto.jsonl").splitlines():
+        one.mark("malformed-statement", name != f"{role}.statement.json")
+        if f"{name}.sig" in names:
+            check_sshsig(content(folder / f"{name}.sig"), one, rules, at)
+    for name in (name for name in names if name.endswith(".sig")):
+        stem = name.removesuffix(".sig")
+        paired = stem.endswith(".statement.json") and stem in names
+        loose.mark("bad-signature", not paired)
+    for line in content(run / "report.json.intoto.jsonl").split(b"\n"):
         try:
-            one = read_statement(open_envelope(line)[0])
-            check_envelope(line, found.setdefault(one.raw, one), rules, now=True)
+            payload = open_envelope(line)[0] if line.strip() else None
         except ValueError:
             loose.mark("bad-signature")
-    for one in bare:
-        one.mark("bad-signature", not one.enveloped)
+            continue
+        if payload is not None:
+            one = found.setdefault(payload, read_statement(payload))
+            check_envelope(line, one, rules, now=True)
+    for one in found.values():
+        one.mark_unsigned()
     return [loose, *found.values()]
+
+
+def listed(folder: Path, loose: Statement) -> set[str]:
+    """The names in it; what is there and can not be listed is marked."""
+    try:
+        return set(os.listdir(folder)) if os.path.lexists(folder) else set()
+    except OSError:
+        loose.mark("bad-signature")
+        return set()
+
+
+def idle(name: str) -> bool:
+    return name.startswith(".") and not name.endswith((".statement.json", ".sig", ".dsse.json"))
 
 
 def superseded(run: Path, rules: Json) -> list[Statement]:
     """What signoffs/superseded/ has, with the causes of its signatures."""
-    folder, ends = run / "signoffs" / "superseded", r"(\.statement\.json)?(\.sig|\.dsse\.json)?"
-    found = []
-    for stem in sorted({re.sub(ends + "$", "", path.name) for path in folder.glob("*")}):
-        one = read_statement(content(folder / f"{stem}.statement.json"))
+    folder, found = run / "signoffs" / "superseded", [Statement(b"")]
+    rest = {name for name in listed(folder, found[0]) if not idle(name)}
+    for name in sorted(name for name in rest if name.endswith(".statement.json")):
+        one = read_statement(content(folder / name))
         found.append(one)
-        role = one.body["role"] if one.body else ""
-        one.mark("malformed-statement", not stem.startswith(f"{role}."))
-        beside = [p for p in folder.glob("*") if p.name.startswith(f"{stem}.")]
-        for path in beside:
-            if path.suffix == ".sig":
-                check_sshsig(content(path), one, rules, None)
-            elif path.name.endswith(".dsse.json"):
-                try:
-                    check_envelope(content(path), one, rules, now=False)
-                except ValueError:
-                    one.mark("bad-signature")
-        one.mark("bad-signature", len(beside) < 2)
+        role = one.body["role"] if one.body else None
+        one.mark("malformed-statement", not name.startswith(f"{role}."))
+        sig, envelope = f"{name}.sig", name.removesuffix(".statement.json") + ".dsse.json"
+        if sig in rest:
+            check_sshsig(content(folder / sig), one, rules, None)
+        if envelope in rest:
+            check_envelope(content(folder / envelope), one, rules, now=False)
+        rest -= {name, sig, envelope}
+        one.mark_unsigned()
+    found[0].mark("bad-signature", bool(rest))
     return found
 
 
@@ -231,13 +231,30 @@ def report_causes(report: Json, rules: Json, at: datetime) -> set[str]:
     name, items = report["verdict"]["name"], report["items"]
     fails = [item for item in items if item["outcome"] == "fail"]
     unready = name not in ("READY", "READY WITH WAIVERS") or not items
-    unready = unready or bool(report["completeness"]["missing"])
+    owed = report["completeness"]
+    unready = unready or bool(owed["missing"]) or owed["reported"] < owed["expected"]
     unready = unready or any(item["outcome"] in ("error", "notchecked") for item in items)
     unready = unready or any(f["severity"] != "minor" and f["waiver"] is None for f in fails)
     unready = unready or (name == "READY" and any(f["waiver"] is not None for f in fails))
-    age = at - instant(report["run"]["ended"])
-    counting = [d for d in report["declarations"] if d["state"] == "counts" and d["expires"]]
+    unready = unready or all(item["outcome"] == "notapplicable" for item in items)
+    unready = unready or report["run"]["partial"] or report["verdict"]["exit_code"] != 0
     used = [w for w in report["waivers"] if w["state"] == "used"]
+    unready = unready or (name == "READY WITH WAIVERS" and not used)
+    for item in (item for item in items if item["waiver"] is not None):
+        said = (ANYWHERE | item["waiver"]).items()
+        same = (ANYWHERE | one for one in used if one["item"] == item["id"])
+        unready = unready or not any(said <= one.items() for one in same)
+        covered = {one.get("finding") for one in used if one["item"] == item["id"]}
+        subjects = {finding["subject"] for finding in item["findings"]}
+        unready = unready or not (None in covered or (subjects and subjects <= covered))
+    asks = rules["require_signed_declarations"]
+    blockers = {item["id"] for item in items if item["severity"] == "blocker"}
+    for one in (one for one in report["declarations"] if one["state"] == "counts"):
+        owes = asks == "all" or (asks == "blocker" and one["item"] in blockers)
+        unready = unready or (owes and not one["signed"])
+    age = at - instant(report["run"]["ended"])
+    counting = [d for d in report["declarations"] if d["state"] == "counts"]
+    counting = [d for d in counting if d["expires"] is not None]
     stands = {
         "not-ready": unready,
         "lab": report["run"]["lab"] is not None and not rules["allow_lab"],
@@ -253,7 +270,7 @@ def expected(report: Json) -> Json:
     target = report["target"]
     names = ("system", "environment", "phase", "commit", "image")
     subjects = []
-    if image := re.fullmatch(r"(.+)@sha256:([0-9A-Fa-f]{64})", target["image"] or "", re.DOTALL):
+    if image := re.fullmatch(r"(.*)@sha256:([0-9A-Fa-f]{64})", target["image"] or "", re.DOTALL):
         subjects.append({"name": image[1], "digest": {"sha256": image[2]}})
     if re.fullmatch(r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}", target["commit"] or ""):
         subjects.append({"name": "commit", "digest": {"gitCommit": target["commit"]}})
@@ -301,20 +318,28 @@ def newest(found: list[Statement], old: list[Statement]) -> dict[str, Statement]
             one.mark("tampered-statement", sum(other.at == one.at for other in line) > 1)
         for one in line[:-1]:
             one.causes -= UNMET  # superseded without harm: only what was forged stands
-        later = (o for o in old if o.body and o.body["role"] == role and o.at > line[-1].at)
+        later = (o for o in old if o.body and o.body["role"] == role and o.at >= line[-1].at)
         line[-1].mark("superseded", any(later))
     return {role: line[-1] for role, line in roles.items()}
 
 
+def crowd(latest: dict[str, Statement]) -> None:
+    """Mark those of whom a principal or a key stands for another role too."""
+    sound = [one for one in latest.values() if not one.causes - UNMET]
+    holders = Counter(who for one in sound for who in one.keys)
+    for one in sound:
+        one.mark("not-distinct", any(holders[who] > 1 for who in one.keys))
+
+
 def quorum(latest: dict[str, Statement], waived: bool, rules: Json) -> set[str]:
     """What the roles lack together."""
+    if rules["distinct_principals"]:
+        crowd(latest)
     no = {role for role, one in latest.items() if (one.body or {})["decision"] == "rejected"}
     counts = {role for role, one in latest.items() if not one.causes} - no
-    holders = [who for one in latest.values() for who in one.keys]
     stands = {
         "open": bool(set(rules["required_roles"]) - counts),
         "rejected": bool(no),
-        "not-distinct": rules["distinct_principals"] and len(holders) != len(set(holders)),
         "other-waivers": waived and not counts & set(rules["accept_waivers"]),
     }
     return {cause for cause, when in stands.items() if when}
@@ -323,9 +348,9 @@ def quorum(latest: dict[str, Statement], waived: bool, rules: Json) -> set[str]:
 def verify(run: Path, policy: Path, at: datetime) -> tuple[int, frozenset[str]]:
     """Exit code and causes as of the moment, which has a zone."""
     try:
-        rules = read_policy(policy)
+        rules = read_policy(policy, run)
         raw = (run / "report.json").read_bytes()
-    except (OSError, ValueError, OverflowError):
+    except (OSError, ValueError, OverflowError, RecursionError):
         return 4, frozenset()
     try:
         report = parse(raw, json.loads(SCHEMA.read_bytes()))

@@ -1,8 +1,8 @@
 """Formats that docs/signoff.md names, read from their specifications alone.
 
 JSON of a given shape, PROTOCOL.sshsig, DSSE v1.0.2, the ALLOWED SIGNERS of ssh-keygen(1), and
-PROTOCOL.krl with explicit keys. What is not of the format is a ValueError. Part of
-tests.signoff.independent: nothing of the package is imported.
+PROTOCOL.krl with keys and their fingerprints; no certificates. What is not of the format is a
+ValueError. Part of tests.signoff.independent: nothing of the package is imported.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ PUBLIC = r"[ \t]*(?P<kind>[a-z0-9@.-]+)[ \t]+(?P<blob>[A-Za-z0-9+/]+=*)(?:[ \t].
 SIGNER = rf'[ \t]*([^\s"]+)(?:[ \t]+(?P<options>(?i:{OPTION}(?:,{OPTION})*)))?[ \t]{PUBLIC}'
 KINDS: Json = {"object": dict, "array": list, "string": str, "boolean": bool, "any": object}
 KINDS |= {"integer": int, "number": int | float}
+KRL_SIZES = {2: 0, 3: 20, 5: 32}  # sections of keys, of sha1 and sha256 fingerprints
 TEXT: Json = {"type": "string"}
 
 
@@ -48,6 +49,7 @@ def table(values: Json) -> Json:
     return {"type": "object", "additionalProperties": values}
 
 
+PAYLOAD = shape("payload")
 ENVELOPE = shape("payload payloadType", signatures=many(shape("sig")))
 
 
@@ -161,15 +163,17 @@ def open_sshsig(text: bytes, message: bytes) -> tuple[bytes, str, bool]:
     return blob, namespace.decode(), good(key, signature, data)
 
 
-def open_envelope(line: bytes) -> tuple[bytes, bytes]:
-    """Payload and signature of a DSSE envelope; ValueError if it is not one of ours."""
-    whole = parse(line, ENVELOPE)
-    (signature,) = whole["signatures"]
-    if whole["payloadType"] != "application/vnd.in-toto+json":
-        raise ValueError("payloadType")
-    texts = (t.replace("-", "+").replace("_", "/") for t in (whole["payload"], signature["sig"]))
-    payload, sig = (base64.b64decode(text, validate=True) for text in texts)
-    return payload, sig
+def open_envelope(line: bytes) -> tuple[bytes, bytes | None]:
+    """Payload of a DSSE envelope (ValueError without); its signature, None if not one of ours."""
+    payload = base64.b64decode(parse(line, PAYLOAD)["payload"], validate=True)
+    try:
+        whole = parse(line, ENVELOPE)
+        (signature,) = whole["signatures"]
+        if whole["payloadType"] != "application/vnd.in-toto+json":
+            raise ValueError("payloadType")
+        return payload, base64.b64decode(signature["sig"], validate=True)
+    except ValueError:
+        return payload, None
 
 
 def matches(text: str, patterns: str) -> bool:
@@ -194,11 +198,10 @@ def _lines(raw: bytes, pattern: str) -> Iterator[tuple[bytes, re.Match[str], byt
 
 
 def _stamp(text: str) -> datetime:
-    digits = text.removesuffix("Z")
-    layout = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(digits), "")
-    found = datetime.strptime(digits, layout)
-    # Without a Z it is in the time zone of the system: ssh-keygen(1).
-    return found.replace(tzinfo=UTC) if text.endswith("Z") else found.astimezone()
+    layout = {9: "%Y%m%dZ", 13: "%Y%m%d%H%MZ", 15: "%Y%m%d%H%M%SZ"}.get(len(text), "")
+    if not re.fullmatch("[0-9]+Z", text):
+        raise ValueError(text)
+    return datetime.strptime(text, layout).replace(tzinfo=UTC)
 
 
 def read_signers(raw: bytes) -> Iterator[Json]:
@@ -211,12 +214,14 @@ def read_signers(raw: bytes) -> Iterator[Json]:
         one = {"principals": found[1], "namespaces": given.get("namespaces", "*"), "blob": blob}
         one["after"] = _stamp(given.get("valid-after", "19700101Z"))
         one["before"] = _stamp(given.get("valid-before", "99991231Z"))
+        if one["before"] <= one["after"]:
+            raise ValueError(line)
         if "cert-authority" not in given:
             yield one | {"digest": hashlib.sha256(line).hexdigest()}
 
 
 def read_revoked(raw: bytes) -> Iterator[bytes]:
-    """Public keys one a line, or PROTOCOL.krl with explicit keys; ValueError for the rest."""
+    """Keys and digests of keys: public keys one a line, or PROTOCOL.krl; else ValueError."""
     if not raw.startswith(b"SSHKRL\n\0"):
         yield from (blob for _, _, blob in _lines(raw, PUBLIC))
         return
@@ -224,10 +229,19 @@ def read_revoked(raw: bytes) -> Iterator[bytes]:
         raise ValueError("version")
     rest = first(first(raw[36:])[1])[1]  # after version, number, date, flags; reserved, comment
     while rest:
-        section, (body, rest) = rest[:1], first(rest[1:])
-        if section != b"\2":
+        section, (body, rest) = rest[0], first(rest[1:])
+        if section not in KRL_SIZES:
             raise ValueError("section")
-        yield from strings(body)
+        for entry in strings(body):
+            if KRL_SIZES[section] not in (0, len(entry)):
+                raise ValueError("fingerprint")
+            yield entry
+
+
+def is_revoked(blob: bytes, revoked: set[bytes]) -> bool:
+    """revoked: of read_revoked."""
+    sha1 = hashlib.sha1(blob, usedforsecurity=False)  # what a KRL has for a key given as sha1
+    return bool({blob, sha1.digest(), hashlib.sha256(blob).digest()} & revoked)
 
 
 def pem_blob(pem: bytes) -> bytes:

@@ -79,12 +79,14 @@ def certificate(
     serial: int = 1,
     *,
     host: bool = False,
+    critical: str = "",
 ) -> Path:
     """Certify the holder's key by the CA; return the certificate. It signs with the key.
 
     principals: comma separated. validity: as `ssh-keygen -V` takes it, `20260101Z:20270101Z`.
+    critical: an option, as -O takes it.
     """
-    kind = ["-h"] if host else []
+    kind = [*(["-h"] if host else []), *(["-O", critical] if critical else [])]
     names = ["-n", principals] if principals else []
     public = holder.key.with_name(f"{holder.key.name}.pub")
     keygen(

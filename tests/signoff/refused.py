@@ -6,8 +6,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pytest_readiness.report.model import Completeness, Declared, Report, Verdict
-from pytest_readiness.results import Outcome
+from pytest_readiness.report.model import (
+    Completeness,
+    Declared,
+    Report,
+    Verdict,
+    WaiverState,
+)
+from pytest_readiness.results import Finding, Outcome
 from pytest_readiness.signoff.refusals import Cause
 from tests.report import sample
 from tests.signoff.runs import AT, SignedRun, ready, with_waivers
@@ -24,6 +30,7 @@ from tests.signoff.spoil import (
     expired,
     impersonated,
     impersonated_by_dsse,
+    key_twice,
     lent,
     line_edited,
     namespace_not_allowed,
@@ -38,6 +45,7 @@ from tests.signoff.spoil import (
     optional_rejects,
     policy_edited,
     put_back,
+    put_back_at_once,
     revoked_by_krl,
     revoked_by_text,
     revoked_for_dsse,
@@ -102,6 +110,40 @@ def _missing() -> Report:
     return ready(completeness=Completeness(expected=3, reported=2, missing=("k8s-storage",)))
 
 
+def _fewer() -> Report:
+    return ready(completeness=Completeness(expected=3, reported=2, missing=()))
+
+
+def _unsigned() -> Report:
+    word = msgspec.structs.replace(
+        sample.DECLARATIONS[0], item="k8s-nodes", signed=False, expires="2027-01-01"
+    )
+    return ready(declarations=(word,))
+
+
+def _one_waived() -> Report:
+    """Return a report in which one of two findings is waived."""
+    waiver = msgspec.structs.replace(sample.WAIVER, finding="backup/daily")
+    findings = tuple(Finding(f"backup/{name}", "is too old") for name in ("daily", "weekly"))
+    item = sample.item("ch-backup", outcome=Outcome.FAIL, waiver=waiver, findings=findings)
+    return with_waivers(items=(item,), waivers=(sample.listed(waiver),))
+
+
+def _waived(**changes: Any) -> Callable[[], Report]:
+    return lambda: with_waivers(**changes)
+
+
+def _listed(**changes: Any) -> Callable[[], Report]:
+    """Return the report whose item is waived, and in whose list the waiver has the changes."""
+    listed = tuple(msgspec.structs.replace(one, **changes) for one in with_waivers().waivers)
+    return _waived(waivers=listed)
+
+
+def _partial() -> Report:
+    base = ready()
+    return msgspec.structs.replace(base, run=msgspec.structs.replace(base.run, partial=True))
+
+
 _STATEMENT = f"signoffs/{SEC}.statement.json"
 _SIG = f"{_STATEMENT}.sig"
 
@@ -133,7 +175,64 @@ CASES = {
         _items(outcome=Outcome.FAIL, waiver=sample.WAIVER),
     ),
     "no result": Case(Cause.NOT_READY, nothing, None, "without a result: k8s-storage", _missing),
+    "fewer results": Case(Cause.NOT_READY, nothing, None, "2 of 3 items gave a result", _fewer),
+    "unsigned declaration": Case(
+        Cause.NOT_READY, nothing, None, "declared without the signature", _unsigned
+    ),
+    "one finding waived": Case(
+        Cause.NOT_READY, nothing, None, "do not cover all that is found: ch-backup", _one_waived
+    ),
     "no items": Case(Cause.NOT_READY, nothing, None, "there are no items", lambda: ready(items=())),
+    "nothing applies": Case(
+        Cause.NOT_READY,
+        nothing,
+        None,
+        "there are no items that apply",
+        _items(outcome=Outcome.NOTAPPLICABLE, reason="no cluster"),
+    ),
+    "a selection": Case(Cause.NOT_READY, nothing, None, "it is of a selection", _partial),
+    "ended with an error": Case(
+        Cause.NOT_READY,
+        nothing,
+        None,
+        "ended with exit code 1",
+        lambda: ready(verdict=Verdict(name="READY", exit_code=1, reasons=("a plugin failed",))),
+    ),
+    "a waiver that is not used": Case(
+        Cause.NOT_READY,
+        nothing,
+        None,
+        "under a waiver that is not among the used ones: ch-backup",
+        _listed(state=WaiverState.EXPIRED),
+    ),
+    "a waiver that ends earlier": Case(
+        Cause.NOT_READY,
+        nothing,
+        None,
+        "not among the used ones: ch-backup",
+        _listed(expires="2026-11-29"),
+    ),
+    "a waiver of another item": Case(
+        Cause.NOT_READY,
+        nothing,
+        None,
+        "not among the used ones: ch-disk",
+        _waived(items=(sample.item("ch-disk", outcome=Outcome.FAIL, waiver=sample.WAIVER),)),
+    ),
+    "a waiver of what passes": Case(
+        Cause.NOT_READY,
+        nothing,
+        None,
+        "not among the used ones: ch-disk",
+        lambda: ready(items=(sample.item("ch-disk", waiver=sample.WAIVER),), waivers=()),
+    ),
+    "no waiver is used": Case(
+        Cause.NOT_READY,
+        nothing,
+        None,
+        "no waiver is used",
+        _waived(items=ready().items, waivers=()),
+    ),
     "lab": Case(Cause.LAB, nothing, None, "the lab", _lab),
     "too old": Case(Cause.TOO_OLD, nothing, None, "max_report_age", at=day(1, 12, 6, 31)),
     "from the future": Case(Cause.TOO_OLD, nothing, None, "after", at=day(24, 11, 6, 25)),
@@ -188,6 +287,7 @@ CASES = {
     "signed before the run": Case(
         Cause.CLOCK, signs(signedAt="2026-11-24T06:25:00Z"), SEC, "before the run ended"
     ),
+    "put back at once": Case(Cause.SUPERSEDED, put_back_at_once, SEC, "superseded/"),
     "put back": Case(Cause.SUPERSEDED, put_back, SEC, "superseded/"),
     "report edited": Case(
         Cause.TAMPERED_REPORT,
@@ -210,6 +310,9 @@ CASES = {
     "report is none": Case(
         Cause.TAMPERED_REPORT, edited(lambda data: data[:-5]), None, "not a report"
     ),
+    "a key of the report twice": Case(
+        Cause.TAMPERED_REPORT, key_twice, None, "'name' stands in it twice"
+    ),
     "another report": Case(
         Cause.ANOTHER_REPORT, signs(of_another_report), SEC, "about another report"
     ),
@@ -226,11 +329,12 @@ CASES = {
     "a field of another type": Case(
         Cause.MALFORMED_STATEMENT, signs(without_comment_type), SEC, _STATEMENT
     ),
+    "no comment": Case(Cause.MALFORMED_STATEMENT, signs(comment=None), SEC, "comment"),
     "no such decision": Case(Cause.MALFORMED_STATEMENT, signs(decision="maybe"), SEC, _STATEMENT),
     "lent": Case(Cause.MALFORMED_STATEMENT, lent, SEC, f"is one of {PM}"),
     "statement edited": Case(
         Cause.TAMPERED_STATEMENT,
-        edited(lambda data: data.replace(b'"comment": null', b'"comment": "x"'), _STATEMENT),
+        edited(lambda data: data.replace(b'"comment": ""', b'"comment": "x"'), _STATEMENT),
         SEC,
         "not one over these bytes",
     ),

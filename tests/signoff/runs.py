@@ -194,7 +194,7 @@ class SignedRun:
             "role": role,
             "principal": f"{role}@example.org",
             "decision": "approved-with-waivers" if used else "approved",
-            "comment": None,
+            "comment": "",
             "verdict": self.report.verdict.name,
             "acceptedWaivers": [
                 {key: getattr(one, key) for key in ("item", "finding", "approver", "expires")}

@@ -78,6 +78,14 @@ def put_back(made: SignedRun) -> None:
     made.signature(SEC).write_bytes(older[1])
 
 
+def put_back_at_once(made: SignedRun) -> None:
+    older = made.path(SEC).read_bytes(), made.signature(SEC).read_bytes()
+    made.sign(SEC, decision="rejected")
+    made.archive(SEC)
+    made.path(SEC).write_bytes(older[0])
+    made.signature(SEC).write_bytes(older[1])
+
+
 def same_moment(made: SignedRun) -> None:
     data = made.statement(SEC, ssh=False, comment="another one")
     made.jsonl.write_bytes(envelope(data, made.team[SEC]))
@@ -241,7 +249,17 @@ def superseded_edited(made: SignedRun) -> None:
     made.sign(SEC, signedAt="2026-11-24T11:30:00.000Z")
     folder = made.run / "signoffs" / "superseded"
     path = next(folder.glob("*.statement.json"))
-    path.write_bytes(path.read_bytes().replace(b'"comment": null', b'"comment": "x"'))
+    path.write_bytes(path.read_bytes().replace(b'"comment": ""', b'"comment": "x"'))
+
+
+def key_twice(made: SignedRun) -> None:
+    """Let one reader find NOT READY and another READY, and have that signed."""
+    path = made.run / "report.json"
+    old = b'"name": "READY"'
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, b'"name": "NOT READY", ' + old))
+    for role in ROLES:
+        made.sign(role)
 
 
 def with_crlf(data: bytes) -> bytes:

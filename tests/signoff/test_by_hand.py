@@ -11,7 +11,7 @@ from pytest_readiness import cli
 from tests.servers import programs
 from tests.signoff.keys import Person, person, revoked_text
 from tests.signoff.runs import BOTH, ROLES, SignedRun, envelope, ready, signed_run, team
-from tests.signoff.spoil import DM, OPS, PM, SEC
+from tests.signoff.spoil import DM, OPS, PM, SEC, lent
 
 AT = ("--at", "2026-11-24T12:00:00Z")
 
@@ -173,6 +173,43 @@ def test_what_a_statement_says_is_no_command(
     (tmp_path / "script").write_text(script.replace("exit 1", ":").replace("set -eu", ""))
     subprocess.run(["sh", str(tmp_path / "script")], cwd=tmp_path, capture_output=True)
     assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_fails_when_the_statement_is_another_roles(
+    made: SignedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str], old: bool
+) -> None:
+    if old:
+        made.archive(PM)
+        folder = made.run / "signoffs" / "superseded"
+        for path in sorted(folder.iterdir()):
+            path.rename(folder / path.name.replace(PM, SEC))
+    else:
+        lent(made)
+    done = sh(printed(made, capsys, *AT), tmp_path)
+    assert done.returncode != 0
+    assert f"the statement in the file is one of {PM}" in done.stdout
+
+
+def test_an_envelope_is_not_obeyed_by_the_terminal(
+    made: SignedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = made.jsonl.read_text().splitlines()
+    shown = [line.replace("{", '{"x": "\u202e\x9b2J", ', 1) for line in lines]
+    made.jsonl.write_text("\n".join(shown) + "\n", encoding="utf-8")
+    script = printed(made, capsys, *AT)
+    assert not {"\u202e", "\x9b"} & set(script)
+    done = sh(script, tmp_path)
+    assert done.returncode != 0
+    assert "an envelope has signs that a terminal obeys" in done.stdout
+
+
+def test_passes_when_the_lines_end_as_on_windows(
+    made: SignedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made.jsonl.write_bytes(made.jsonl.read_bytes().replace(b"\n", b"\r\n"))
+    (tmp_path / "printed").write_bytes(printed(made, capsys, *AT).encode())
+    assert sh((tmp_path / "printed").read_bytes().decode(), tmp_path).returncode == 0
 
 
 def test_fails_when_nobody_has_signed(

@@ -80,6 +80,56 @@ class TestLoad:
         file.write_text(f'{LEAST}[dsse_keys]\n"sec@example.org" = "sec.pem"\n')
         assert policy.load(file).dsse_keys
 
+    @pytest.mark.parametrize("names", ["*@example.org", "sec@example.org,deputy@example.org"])
+    @pytest.mark.parametrize("role", ["security-lead", None])
+    def test_fails_and_names_a_key_of_two_people(
+        self, file: Path, names: str, role: str | None
+    ) -> None:
+        sec = person(file.parent, "sec@example.org")
+        file.with_name("allowed_signers").write_text(sec.line(role, names) + "\n")
+        text = f'allowed_signers = "allowed_signers"\n{LEAST}'
+        file.write_text(text)
+        assert policy.load(file).lines
+        (problem,) = problems(file, text.replace('"sec@', '"deputy@example.org", "sec@'))
+        assert problem.startswith("signoff.toml: security-lead: the key SHA256:")
+        assert problem.endswith("signs as deputy@example.org and as sec@example.org; write one")
+
+    def test_fails_and_names_a_key_of_two_people_in_two_formats(self, file: Path) -> None:
+        sec = person(file.parent, "sec@example.org")
+        file.with_name("allowed_signers").write_text(sec.line("security-lead") + "\n")
+        file.with_name("deputy.pem").write_bytes(runs.pem(sec))
+        text = (
+            'allowed_signers = "allowed_signers"\nrequired_roles = ["security-lead"]\n'
+            '[roles]\nsecurity-lead = ["sec@example.org", "deputy@example.org"]\n'
+            '[dsse_keys]\n"deputy@example.org" = "deputy.pem"\n'
+        )
+        assert "signs as deputy@example.org and as sec@example.org" in problems(file, text)[0]
+
+    def test_passes_when_a_ca_is_for_many(self, file: Path) -> None:
+        ca = person(file.parent, "ca@example.org")
+        line = ca.line("security-lead", "*@example.org", cert_authority=True)
+        file.with_name("allowed_signers").write_text(line + "\n")
+        two = LEAST.replace('"sec@', '"deputy@example.org", "sec@')
+        file.write_text(f'allowed_signers = "allowed_signers"\n{two}')
+        assert policy.load(file).lines
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("sec@example.org", "Sec@example.org"),
+            ("fi@example.org", "\ufb01@example.org"),
+            ("strasse@example.org", "straße@example.org"),
+            ("m\u00fcller@example.org", "mu\u0308ller@example.org"),
+        ],
+    )
+    def test_fails_and_names_two_principals_that_look_alike(
+        self, file: Path, one: str, other: str
+    ) -> None:
+        text = f'required_roles = ["a", "b"]\n[roles]\na = ["{one}"]\nb = ["{other}", "{one}"]\n'
+        assert problems(file, text) == [
+            f"signoff.toml: [roles]: {other!r} and {one!r} look alike; write one of them"
+        ]
+
     def test_fails_and_names_every_mistake(self, file: Path) -> None:
         text = (
             'alowed_signers = "x"\nallow_lab = "yes"\nmax_report_age = "7"\n'

@@ -84,6 +84,32 @@ def test_fails_and_names_a_file_that_is_not_there(tmp_path: Path) -> None:
         revoked.read(tmp_path / "krl")
 
 
+def test_fails_and_names_a_certificate_in_a_list(people: list[Person], tmp_path: Path) -> None:
+    path = tmp_path / "revoked"
+    path.write_bytes(certificate(people[0], people[1], "a@example.org").read_bytes())
+    with pytest.raises(SettingsError, match=r"^revoked:1: it is a certificate: write its key"):
+        revoked.read(path)
+
+
+def test_fails_when_a_key_would_be_lost_behind_an_old_line_end(
+    people: list[Person], tmp_path: Path
+) -> None:
+    path = tmp_path / "revoked"
+    path.write_bytes("\r".join(one.public for one in people).encode())
+    with pytest.raises(SettingsError, match=r"^revoked:1: it has line ends of an old kind"):
+        revoked.read(path)
+    path.write_bytes("".join(f"{one.public}\r\n" for one in people).encode())
+    assert len(revoked.read(path).keys) == len(people)
+
+
+def test_a_large_krl_is_read_in_one_pass(tmp_path: Path) -> None:
+    """It would take hours if each key copied the rest of the file."""
+    path = tmp_path / "krl"
+    digests = b"".join(string(number.to_bytes(32, "big")) for number in range(300_000))
+    path.write_bytes(HEADER + b"\x05" + string(digests))
+    assert len(revoked.read(path).sha256) == 300_000
+
+
 HEADER = b"SSHKRL\n\0" + (1).to_bytes(4, "big") + bytes(24) + bytes(4) + bytes(4)
 
 

@@ -99,7 +99,7 @@ class TestKilled:
         old, kept = ready.verified(), ready.folder / "kept"
         shutil.copytree(ready.run, kept)
         wish = self._request(ready, after)
-        new = request.sign(wish, Decision.APPROVED, None)
+        new = request.sign(wish, Decision.APPROVED, "")
         for writes in range(40):
             shutil.rmtree(ready.run)
             shutil.copytree(kept, ready.run)
@@ -144,4 +144,4 @@ class TestKilled:
 
     def _sign(self, found: Desk, kind: str, decision: Decision) -> None:
         wish = self._request(found, kind)
-        request.finish(wish, request.sign(wish, decision, None))
+        request.finish(wish, request.sign(wish, decision, ""))

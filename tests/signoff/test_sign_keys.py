@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +82,17 @@ class TestKeys:
         code, said = ready.sign(SEC, "--key", str(signed), "--yes", "--decision", "approved")
         assert code == 0, said
         assert ready.verified().roles[2].state == "signed"
+
+    @pytest.mark.parametrize("how", [{"host": True}, {"critical": "force-command=true"}])
+    def test_a_certificate_for_something_else_is_named(
+        self, ready: Desk, tmp_path: Path, how: dict[str, Any]
+    ) -> None:
+        authority = keys.person(tmp_path, "ca@example.org")
+        holder = keys.person(tmp_path, "holder@example.org")
+        signed = keys.certificate(authority, holder, "security-lead@example.org", **how)
+        ready.rule(lines=[authority.line(SEC, "*@example.org", cert_authority=True)])
+        code, said = ready.sign(SEC, "--key", str(signed), "--yes", "--decision", "approved")
+        assert (code, "is for something else than to sign" in said) == (4, True), said
 
     @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
     def test_other_kinds_of_keys_sign(

@@ -285,6 +285,20 @@ class TestCertificates:
         assert verified(tmp_path, asked) is Cause.REVOKED_KEY
         assert not accepted_by_ssh_keygen(tmp_path, asked)
 
+    @pytest.mark.parametrize(
+        "critical", ["force-command=true", "source-address=10.0.0.0/8", "critical:x@example.org=y"]
+    )
+    def test_fails_for_critical_options_which_ssh_keygen_overlooks(
+        self, critical: str, ca: Person, holder: Person, tmp_path: Path
+    ) -> None:
+        key = certificate(ca, holder, WHO, critical=critical)
+        asked = Asked(
+            signature_by_ssh_keygen(key, DATA, NAMESPACE),
+            [ca.line(ROLE, WHO, cert_authority=True)],
+        )
+        assert cause_of(tmp_path, asked) is Cause.BAD_SIGNATURE
+        assert accepted_by_ssh_keygen(tmp_path, asked)
+
     def test_fails_and_names_a_revoked_holder_where_ssh_keygen_overlooks_it(
         self, ca: Person, holder: Person, tmp_path: Path
     ) -> None:

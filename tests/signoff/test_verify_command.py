@@ -45,6 +45,26 @@ def test_prints_the_answer_first_and_what_to_do(
     assert f"open: {SEC}: nobody has signed. To do: a person of the role signs" in out
 
 
+@pytest.mark.parametrize("option", ["--json", "--print-commands"])
+def test_a_policy_of_the_run_directory_is_refused(
+    tmp_path: Path,
+    people: dict[str, Person],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+) -> None:
+    made = signed_run(tmp_path, ready(), people)
+    for path in made.policy.parent.iterdir():
+        (made.run / path.name).symlink_to(path)
+    monkeypatch.chdir(made.run)
+    assert cli.main(["verify", ".", "--at", AT.isoformat(), option]) == 4
+    assert "signoff.toml: it lies in the run directory" in capsys.readouterr().err
+    made.allowed_signers.rename(made.run / "mine")
+    made.allowed_signers.symlink_to(made.run / "mine")
+    assert command(made, option) == 4
+    assert "allowed_signers: it lies in the run directory" in capsys.readouterr().err
+
+
 def test_a_tampered_report_is_told_once_for_all_roles(
     tmp_path: Path, people: dict[str, Person], capsys: pytest.CaptureFixture[str]
 ) -> None:
