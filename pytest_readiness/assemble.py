@@ -10,10 +10,11 @@ import msgspec
 import pytest
 
 from pytest_readiness import catalogue
-from pytest_readiness.clock import now, rfc3339
+from pytest_readiness.clock import begins, now, rfc3339
 from pytest_readiness.gathered import redactions
 from pytest_readiness.journal import Head
 from pytest_readiness.people import lay
+from pytest_readiness.plan import recorded_end
 from pytest_readiness.report import model
 from pytest_readiness.run import Context, identity, lab
 from pytest_readiness.selection import ROOT
@@ -58,23 +59,21 @@ def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
     why = _why_missing(controller, session)
     items = controller.items(lambda nodeid: _missing_reason(controller, nodeid, why))
     context, head = controller.context, controller.head
-    laid = lay(items, context.settings, context.store)
+    run = _run(context, session.config)  # again: secrets may have been learnt since the start
+    laid = lay(items, context.settings, context.store, ended=begins(run.ended))
     items = laid.items
-    chosen, reported = controller.chosen, controller.reported
-    missing = [id for id in chosen if id not in reported]
-    if not controller.told:
-        # Whether these are checks, only the dead could say.
-        missing += [nodeid for nodeid in controller.lost if not nodeid.startswith(f"{ROOT}/")]
     verdict = judge(
         items,
-        selected=set(chosen),
-        missing=missing,
+        selected=set(controller.chosen),
+        missing=_missing(controller),
         narrowed=_narrowed(session.config),
         waivers=laid.waivers,
     )
     verdict = _as_pytest_ended(verdict, controller, session)
+    if recorded := recorded_end(session.config, _narrowed(session.config)):
+        verdict = recorded.closes(verdict)
     run = msgspec.structs.replace(
-        _run(context, session.config),  # again: secrets may have been learnt since the start
+        run,
         partial=verdict.name == "PARTIAL",
         redactions=redactions(items, context.directory / FOLDER),
     )
@@ -88,9 +87,17 @@ def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
         items=items,
         waivers=laid.waivers,
         declarations=laid.declarations,
-        completeness=completeness(items, reported),
+        completeness=completeness(items, controller.reported),
         verdict=verdict,
     )
+
+
+def _missing(controller: "Controller") -> list[str]:
+    missing = [id for id in controller.chosen if id not in controller.reported]
+    if not controller.told:
+        # Whether these are checks, only the dead could say.
+        missing += [nodeid for nodeid in controller.lost if not nodeid.startswith(f"{ROOT}/")]
+    return missing
 
 
 def _as_pytest_ended(

@@ -98,14 +98,15 @@ class Controller(Gathered):
         """Know the project's own checks by name, whether or not a result follows."""
         super().expect(own)
         self._log(journal.Own(at=rfc3339(now()), own=tuple(own)))
-        if self._whole:
-            self._refuse_unknown_waivers()
+        self._refuse_wrong_waivers()
 
-    def _refuse_unknown_waivers(self) -> None:
+    def _refuse_wrong_waivers(self) -> None:
         # Not before, for a waiver may be of a check of the project; and still before any question.
         context = self.context
         own = {sent.id: Severity((sent.declared or {})["severity"]) for sent in self.own.values()}
-        problems = people.waiver_problems(context.settings, context.store, own)
+        problems = people.waiver_problems(
+            context.settings, context.store, own, known_only=not self._whole
+        )
         if problems:
             raise pytest.UsageError("\n".join(problems))
 

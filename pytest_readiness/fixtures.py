@@ -54,7 +54,9 @@ def declaration(request: pytest.FixtureRequest, declarations: Declarations) -> J
     """Return what is declared of the item that asks, and whether it counts."""
     context = _active(request.config)
     settings = context.settings
-    item = catalogue.by_id()[request.node.name]
+    item = catalogue.by_id().get(request.node.name)
+    if item is None:
+        raise NotChecked("only an item of the checklist is declared")
     target_set = people.target_set(settings, item)
     judged = judge(declarations, item, settings.readiness, target_set=target_set)
     if judged.state is State.ABSENT:
@@ -63,8 +65,10 @@ def declaration(request: pytest.FixtureRequest, declarations: Declarations) -> J
 
 
 def _undeclared(id: str, reason: str) -> str:
-    target = catalogue.by_id()[id].target
-    return f"no [{target}] in readiness.ini, and {reason}" if target in sections() else reason
+    item = catalogue.by_id().get(id)
+    if item is None or item.target not in sections():
+        return reason
+    return f"no [{item.target}] in readiness.ini, and {reason}"
 
 
 def _active(config: pytest.Config) -> Context:

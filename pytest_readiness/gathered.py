@@ -14,10 +14,11 @@ import msgspec
 from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.redact import count
 from pytest_readiness.report import model
-from pytest_readiness.results import ItemResult, Outcome, Safety, Severity
+from pytest_readiness.results import Finding, ItemResult, Outcome, Safety, Severity
 
 OWN_SECTION = "project"
 NOT_SELECTED = "not selected"
+NO_RUN = "no run was asked for it"  # of those that are merged
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +57,8 @@ class Gathered:
         self.blank = blank
         self.selected = selected
         self.results = {sent.id: sent.result for sent in own if sent.result}
+        # id -> a result that is no answer, whatever another one of the item gave
+        self.unanswered: dict[str, ItemResult] = {}
         self.declared: dict[str, dict[str, str]] = {}  # id -> what its check says of itself
         self.own = {sent.id: sent for sent in own}
         self.own_selected = set(self.own)
@@ -70,8 +73,13 @@ class Gathered:
 
     @property
     def reported(self) -> set[str]:
-        """The ids with a whole result."""
-        return {id for id in self.results if not self.lacking(id)}
+        """The ids with a whole result: a fail, which may be waived, hides no case without one."""
+        return {
+            id
+            for id, result in self.results.items()
+            if not self.lacking(id)
+            and not (result.outcome is Outcome.FAIL and id in self.unanswered)
+        }
 
     def expect(self, own: Sequence[Sent]) -> None:
         """Know the project's own checks by name, whether or not a result follows."""
@@ -92,8 +100,10 @@ class Gathered:
             cases = self.cases.setdefault(sent.id, {})
             cases[sent.nodeid] = cases.get(sent.nodeid, False) or sent.result is not None
         if sent.result is not None:
+            if sent.result.outcome in (Outcome.ERROR, Outcome.NOTCHECKED):
+                self.unanswered.setdefault(sent.id, sent.result)
             known = self.results.get(sent.id)
-            self.results[sent.id] = known.worst(sent.result) if known else sent.result
+            self.results[sent.id] = _worst(known, sent.result) if known else sent.result
 
     def lacking(self, id: str) -> list[str]:
         """Return the node ids of the cases of an own check that gave no result."""
@@ -108,14 +118,23 @@ class Gathered:
         return (*(self._packaged(item, why) for item in self.blank), *own)
 
     def _packaged(self, item: model.Item, why: Callable[[str], str]) -> model.Item:
-        result = self.results.get(item.id)
+        result = self._known(item.id)
         if result is None:
             selected = item.id in self.selected
             result = _unknown(item.id, item.nodeid, why(item.nodeid) if selected else NOT_SELECTED)
         return _judged(item, result, self.declared.get(item.id))
 
+    def _known(self, id: str) -> ItemResult | None:
+        """Return the result of an item, a fail with what it would hide."""
+        known, other = self.results.get(id), self.unanswered.get(id)
+        if known is None or other is None or known.outcome is not Outcome.FAIL:
+            return known
+        hidden = f"{other.nodeid}: {other.outcome}: {other.reason}"
+        reason = f"{known.reason}; {hidden}" if known.reason else hidden
+        return msgspec.structs.replace(known, reason=reason)
+
     def _own_result(self, sent: Sent, why: Callable[[str], str]) -> ItemResult:
-        known, lacking = self.results.get(sent.id), self.lacking(sent.id)
+        known, lacking = self._known(sent.id), self.lacking(sent.id)
         if known is not None and not lacking:
             return known
         reason = NOT_SELECTED
@@ -150,6 +169,11 @@ def blank(item: CatalogueItem, nodeid: str) -> model.Item:
         nodeid=nodeid,
         duration=0.0,
     )
+
+
+def was_asked(item: model.Item) -> bool:
+    """Tell whether the run of a report, or one that was merged into it, was asked for the item."""
+    return item.outcome is not Outcome.NOTCHECKED or item.reason not in (NOT_SELECTED, NO_RUN)
 
 
 def redactions(items: Iterable[model.Item], facts: Path) -> int:
@@ -189,6 +213,27 @@ def _own_item(sent: Sent, phase: str) -> model.Item:
         target="",
     )
     return blank(item, sent.nodeid)
+
+
+def _worst(one: ItemResult, other: ItemResult) -> ItemResult:
+    """Return the worse of two results; of two fails what both found, for waivers go by that."""
+    if one.outcome is not Outcome.FAIL or other.outcome is not Outcome.FAIL:
+        return one.worst(other)
+    first, second = sorted((one, other), key=lambda result: result.nodeid)
+    if not first.findings and not second.findings:
+        return first
+    evidence = (record for record in second.evidence if record not in first.evidence)
+    return msgspec.structs.replace(
+        first,
+        reason=None,
+        findings=tuple(dict.fromkeys((*_found(first), *_found(second)))),
+        evidence=(*first.evidence, *evidence),
+    )
+
+
+def _found(result: ItemResult) -> tuple[Finding, ...]:
+    """Return the findings of a fail; one without any has failed by what it asserts."""
+    return result.findings or (Finding(result.nodeid, result.reason or "the assertion is false"),)
 
 
 def _unknown(id: str, nodeid: str, reason: str) -> ItemResult:

@@ -7,10 +7,12 @@ PYTEST_DONT_REWRITE
 """
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TypeAlias
 
 import msgspec
 
+from pytest_readiness.clock import begins
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.gathered import Gathered, Sent
 from pytest_readiness.people import Laid
@@ -73,20 +75,20 @@ def encode(line: Line) -> bytes:
     return msgspec.json.encode(line) + b"\n"
 
 
-Lay: TypeAlias = Callable[[Head, Sequence[model.Item]], Laid]
+Lay: TypeAlias = Callable[[Head, Sequence[model.Item], datetime], Laid]
 
 
-def _nothing_written(head: Head, items: Sequence[model.Item]) -> Laid:
+def _nothing_written(head: Head, items: Sequence[model.Item], ended: datetime) -> Laid:
     return Laid(items=tuple(items))
 
 
 def rebuild(data: bytes, lay: Lay = _nothing_written) -> model.Report:
     """Return the report of a run that was killed, from the bytes of its journal; never READY.
 
-    lay: lays what people wrote over the items. The target has no identity and the redactions
-    count those of items alone: both are of the facts, which are not in the journal. A last line
-    without its end was being written and does not count. Raises ReadinessError naming the line
-    for any other that cannot be read.
+    lay: lays what people wrote over the items, as of the end of the run. The target has no
+    identity and the redactions count those of items alone: both are of the facts, which are not
+    in the journal. A last line without its end was being written and does not count. Raises
+    ReadinessError naming the line for any other that cannot be read.
     """
     head, *lines = _read(data)
     if not isinstance(head, Head):
@@ -100,8 +102,13 @@ def rebuild(data: bytes, lay: Lay = _nothing_written) -> model.Report:
                 gathered.take(line.sent)
             case Head():
                 raise ReadinessError(f"{FILE}:{number}: a second first line")
-    laid = lay(head, gathered.items(lambda nodeid: NOT_RUN))
-    return _report(head, gathered, laid, ended=(lines or [head])[-1].at)
+    ended = (lines or [head])[-1].at
+    try:
+        moment = begins(ended)
+    except ValueError as error:
+        raise ReadinessError(f"{FILE}:{len(lines) + 1}: {error}") from error
+    laid = lay(head, gathered.items(lambda nodeid: NOT_RUN), moment)
+    return _report(head, gathered, laid, ended)
 
 
 def _report(head: Head, gathered: Gathered, laid: Laid, ended: str) -> model.Report:
@@ -140,7 +147,7 @@ def _read(data: bytes) -> Sequence[Line]:
     for number, line in enumerate(lines, 1):
         try:
             read.append(msgspec.json.decode(line, type=Line))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # msgspec's are ValueErrors
             raise ReadinessError(f"{FILE}:{number}: not a line of a journal: {error}") from error
         if isinstance(read[0], Head) and read[0].schema != SCHEMA:
             raise ReadinessError(

@@ -16,28 +16,20 @@ from typing import NamedTuple
 import msgspec
 
 from pytest_readiness.clock import begins
+from pytest_readiness.end import end_of
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.gathered import NOT_SELECTED, OWN_SECTION
-from pytest_readiness.journal import KILLED
-from pytest_readiness.merge_people import declarations, waivers
+from pytest_readiness.gathered import NO_RUN, OWN_SECTION, was_asked
+from pytest_readiness.merge_people import as_of, declarations, unchecked, waivers
 from pytest_readiness.merge_refusals import Given, Main, refusals
 from pytest_readiness.report import model
 from pytest_readiness.report.model import Item, Report
 from pytest_readiness.results import EvidenceRecord, Outcome, Safety
 from pytest_readiness.settings_keys import DURATION
-from pytest_readiness.verdict import (
-    EXIT_INCOMPLETE,
-    EXIT_NOT_READY,
-    broken_off,
-    completeness,
-    judge,
-)
+from pytest_readiness.verdict import completeness, judge
 
-__all__ = ["NO_RUN", "Given", "Main", "fact_folders", "merge"]
+__all__ = ["Given", "Main", "fact_folders", "merge"]
 
-NO_RUN = "no run was asked for it"
 _FACTS = "facts/"
-_BROKEN = (2, 3, 4)  # exit codes of pytest when it did not come to its end
 
 
 class _Candidate(NamedTuple):
@@ -80,7 +72,9 @@ def merge(runs: Sequence[Given], main: Main, *, id: str, command: str, moment: d
     items = tuple(_items(inside, chosen))
     lost = [item.id for item in items if item.id in chosen and chosen[item.id].lost]
     reported = {id for id, candidate in chosen.items() if not candidate.lost}
-    verdict = judge(items, selected={item.id for item in items}, missing=lost, narrowed=None)
+    waived = waivers(ordered, main, items, moment)
+    ids = {item.id for item in items}
+    verdict = judge(items, selected=ids, missing=lost, narrowed=None, waivers=waived)
     first = inside[0].report
     return Report(
         schema=model.SCHEMA,
@@ -90,8 +84,8 @@ def merge(runs: Sequence[Given], main: Main, *, id: str, command: str, moment: d
         checklist=first.checklist,
         settings=_settings(inside, main),
         items=items,
-        waivers=waivers(ordered, main, items),
-        declarations=declarations(ordered, main),
+        waivers=waived,
+        declarations=declarations(ordered, main, moment),
         completeness=completeness(items, reported),
         verdict=_with_ends(verdict, ordered, main),
     )
@@ -112,20 +106,26 @@ def _chosen(ordered: Sequence[Given], main: Main, moment: datetime) -> dict[str,
         missing = set(run.report.completeness.missing)
         too_old = moment - run.ended > main.max_age
         for item in run.report.items:
-            if not _selected(item) or not _counts(item, run, main):
+            if not was_asked(item) or not _counts(item, run, main):
                 continue
-            told = _told(item, run, main)
+            told = as_of(_told(item, run, main), run, moment)
             if too_old:
                 told = _aged(told, run, main.max_age)
             found.setdefault(item.id, []).append(_Candidate(told, run, item.id in missing))
     return {
-        id: max(_judging(candidates, main.elsewhere.get(id)), key=lambda one: one.badness)
-        for id, candidates in found.items()
+        id: _worst(_judging(candidates, main.elsewhere.get(id))) for id, candidates in found.items()
     }
 
 
-def _selected(item: Item) -> bool:
-    return item.outcome is not Outcome.NOTCHECKED or item.reason not in (NOT_SELECTED, NO_RUN)
+def _worst(candidates: Sequence[_Candidate]) -> _Candidate:
+    """Return the candidate that stands; a fail, which may be waived, hides no missing answer."""
+    worst = max(candidates, key=lambda one: one.badness)
+    if worst.item.outcome is not Outcome.FAIL:
+        return worst
+    unanswered = (Outcome.ERROR, Outcome.NOTCHECKED)
+    return worst._replace(
+        lost=any(one.lost or one.item.outcome in unanswered for one in candidates)
+    )
 
 
 def _counts(item: Item, run: Given, main: Main) -> bool:
@@ -155,17 +155,11 @@ def _placeholder(item: Item, environment: str) -> bool:
 
 def _aged(item: Item, run: Given, max_age: timedelta) -> Item:
     # Not even its fail counts: it may be mended since.
-    return msgspec.structs.replace(
+    return unchecked(
         item,
-        outcome=Outcome.NOTCHECKED,
         reason=f"the run {run.oldest} of {run.ended:%Y-%m-%d} is older than "
         f"{DURATION.show(max_age)}",
         advice="Run it again, or merge without it.",
-        cause=None,
-        waiver=None,
-        findings=(),
-        evidence=(),
-        duration=0.0,
     )
 
 
@@ -268,37 +262,10 @@ def _settings(inside: Sequence[Given], main: Main) -> model.SettingsUsed:
 
 
 def _with_ends(verdict: model.Verdict, ordered: Sequence[Given], main: Main) -> model.Verdict:
-    """Return the verdict with what the runs say of their end that none of their items says.
-
-    A run that was interrupted, whose modules could not be collected, or in which something else
-    failed, is not made good by its items passing.
-    """
     for run in reversed(ordered):
-        why, code = _end(run, inside=run.environment == main.environment)
-        if why:
-            worst = EXIT_NOT_READY if EXIT_NOT_READY in (code, verdict.exit_code) else None
-            verdict = broken_off(verdict, worst or EXIT_INCOMPLETE, why)
+        end = end_of(run.report)
+        # Of a run elsewhere a few items count, not what else failed in it.
+        inside = run.environment == main.environment
+        if end.broke or (inside and (end.beside or end.other)):
+            verdict = end.closes(verdict)
     return verdict
-
-
-def _end(run: Given, *, inside: bool) -> tuple[str | None, int]:
-    """Return what a run says of its end beside its items, None for nothing, and an exit code."""
-    report, said = run.report, run.report.verdict
-    merged = bool(report.run.shards)
-    asked = {item.id for item in report.items if _selected(item)}
-    again = judge(
-        report.items,
-        selected={item.id for item in report.items} if merged else asked,
-        missing=[id for id in report.completeness.missing if id in asked],
-        narrowed=None,
-    )
-    beside = [reason for reason in said.reasons if reason not in again.reasons]
-    broke = said.exit_code in _BROKEN or KILLED in said.reasons or bool(merged and beside)
-    # Of a run elsewhere a few items count, not what else failed in it.
-    if not broke and not (inside and (beside or said.exit_code != again.exit_code)):
-        return None, said.exit_code
-    code = EXIT_INCOMPLETE if said.exit_code == again.exit_code else said.exit_code
-    if merged and beside:
-        return "; ".join(beside), code  # which say themselves whose end it was
-    told = f"run {report.run.id} ended with exit code {said.exit_code}"
-    return ": ".join([told, *(["; ".join(beside)] if beside else [])]), code

@@ -4,15 +4,16 @@ PYTEST_DONT_REWRITE
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import msgspec
 
-from pytest_readiness.clock import begins, rfc3339
+from pytest_readiness.clock import begins, ends, rfc3339
 from pytest_readiness.gathered import OWN_SECTION
 from pytest_readiness.report.model import Report
+from pytest_readiness.results import Severity
 from pytest_readiness.settings import Settings
 
 AHEAD = timedelta(minutes=5)  # what clocks of different machines may differ, as in signoff.md
@@ -23,6 +24,8 @@ _NEUTRAL = frozenset({"safety", "timeout", "deadline", "phase", "environment", *
 _OF_A_LAB = frozenset(
     {("kubernetes", "kubeconfig"), ("clickhouse", "url"), ("clickhouse", "backup_api")}
 )
+# What keys that a check judges by begin with: each has a default, which is another limit.
+_LIMITS = ("min_", "max_", "replicated_exclude")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")  # the name of a folder of facts
 _UID = re.compile(r"(?:^|\s)uid=(\S+)")
 
@@ -103,14 +106,22 @@ def _broken(run: Given, moment: datetime) -> Iterator[str]:
     for id in (report.id, *(shard.id for shard in report.shards)):
         if not _ID.match(id):
             yield f"{run}: {id!r} is no id of a run"
-    for ended in (report.started, report.ended, *(shard.ended for shard in report.shards)):
+    times = (report.started, report.ended, *(shard.ended for shard in report.shards))
+    for time in (*times, *_limits(run.report)):
         try:
-            ahead = begins(ended) - moment
+            ahead = ends(time) - moment
         except ValueError:
-            yield f"{run}: {ended!r} is no time"
+            yield f"{run}: {time!r} is no time"
         else:
-            if ahead > AHEAD:
-                yield f"{run} is of {ended}, and it is {rfc3339(moment)}: correct the clock"
+            if ahead > AHEAD and time in times:
+                yield f"{run} is of {time}, and it is {rfc3339(moment)}: correct the clock"
+
+
+def _limits(report: Report) -> Iterator[str]:
+    """Yield until when what people wrote holds."""
+    yield from (waiver.expires for waiver in report.waivers)
+    yield from (item.waiver.expires for item in report.items if item.waiver is not None)
+    yield from (one.expires for one in report.declarations if one.expires is not None)
 
 
 def _twice(runs: Sequence[Given]) -> Iterator[str]:
@@ -143,9 +154,9 @@ def _other_release(run: Given, ini: Settings) -> Iterator[str]:
             yield f"{name}: {_shown(one)} in {ini.path.name}, {_shown(other)} in {run}"
 
 
-def _packaged(run: Given) -> tuple[str, list[str]]:
-    ids = [item.id for item in run.report.items if item.section != OWN_SECTION]
-    return run.report.target.phase, ids
+def _packaged(run: Given) -> tuple[str, list[tuple[str, Severity]]]:
+    items = [item for item in run.report.items if item.section != OWN_SECTION]
+    return run.report.target.phase, [(item.id, item.severity) for item in items]
 
 
 def _strangers(runs: Sequence[Given], main: Main) -> Iterator[str]:
@@ -180,6 +191,21 @@ def _settings(inside: Sequence[Given], main: Main) -> Iterator[str]:
                 known, where = set_by.setdefault((section, key), (text, name))
                 if known != text:
                     yield f"[{section}] {key}: {known!r} in {where}, {text!r} in {name}"
+    yield from _left_out(_sources(inside, main), neutral)
+
+
+def _left_out(
+    sources: Iterable[tuple[str, dict[str, dict[str, str]]]], neutral: Set[tuple[str, str]]
+) -> Iterator[str]:
+    """Yield a line for a limit that one ini sets and another one, with the section, leaves out."""
+    first: dict[str, tuple[str, dict[str, str]]] = {}
+    for name, values in sources:
+        for section, keys in values.items():
+            where, known = first.setdefault(section, (name, keys))
+            for key in sorted(known.keys() ^ keys.keys()):
+                if key.startswith(_LIMITS) and (section, key) not in neutral:
+                    one, other = (where, name) if key in known else (name, where)
+                    yield f"[{section}] {key}: written in {one}, and not in {other}"
 
 
 def _sources(

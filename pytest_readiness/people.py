@@ -4,6 +4,7 @@ PYTEST_DONT_REWRITE
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,14 +16,12 @@ from pytest_readiness.errors import NotChecked, ProbeError, SettingsError
 from pytest_readiness.facts.declarations import Declarations
 from pytest_readiness.facts.waivers import Waivers
 from pytest_readiness.report import model
-from pytest_readiness.report.model import WaiverState
+from pytest_readiness.report.model import DeclarationState, WaiverState
 from pytest_readiness.results import Outcome, Severity
 from pytest_readiness.settings import Settings, sections
 from pytest_readiness.store import Ask, FactStore
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from pytest_readiness.signoff.policy import Policy
 
 DECLARATIONS, WAIVERS = "declarations", "waivers"
@@ -73,7 +72,7 @@ def policy_of(settings: Settings) -> "Policy | None":
     return policy.load(settings.readiness.signoff)
 
 
-def longest(settings: Settings) -> dict[Severity, "timedelta"]:
+def longest(settings: Settings) -> dict[Severity, timedelta]:
     """Return how long a waiver may be, by the severity of what it waives."""
     other = settings.readiness.max_waiver_major
     return {severity: other for severity in Severity} | {
@@ -121,20 +120,27 @@ class Laid(msgspec.Struct, frozen=True, kw_only=True):
     declarations: tuple[model.Declared, ...] = ()
 
 
-def lay(items: Sequence[model.Item], settings: Settings, store: FactStore) -> Laid:
-    """Return the items with what people wrote laid over them, as it was recorded."""
+def lay(
+    items: Sequence[model.Item], settings: Settings, store: FactStore, *, ended: datetime
+) -> Laid:
+    """Return the items with what people wrote laid over them, as it was recorded.
+
+    ended: the run, aware. What holds no longer then has no part in it.
+    """
     waived, named = recorded_waivers(settings, store), settings.readiness
-    laid = Laid(items=tuple(items))
+    declared = _declared(settings, store, ended)
+    laid = Laid(items=tuple(_undeclared(items, settings, declared)), declarations=declared)
     if waived is not None:
         covered, listed = waivers.apply(
             waived,
-            items,
-            at=waived.asked_at,
+            laid.items,
+            at=max(waived.asked_at, ended),
             environment=named.environment,
             release=named.release,
         )
-        laid = Laid(items=tuple(_noted(covered, listed)), waivers=listed)
-    return msgspec.structs.replace(laid, declarations=_declared(settings, store))
+        noted = tuple(_noted(covered, listed))
+        laid = msgspec.structs.replace(laid, items=noted, waivers=listed)
+    return laid
 
 
 def _noted(
@@ -154,7 +160,25 @@ def _noted(
         yield item
 
 
-def _declared(settings: Settings, store: FactStore) -> tuple[model.Declared, ...]:
+def _undeclared(
+    items: Iterable[model.Item], settings: Settings, declared: Sequence[model.Declared]
+) -> Iterable[model.Item]:
+    """Yield the items, one that no counting word stands behind without its pass.
+
+    Who changes a record that another process reads must not have declared by that.
+    """
+    counting = {one.item for one in declared if one.state is DeclarationState.COUNTS}
+    notes = {one.item: one.note for one in declared}
+    known = catalogue.by_id()
+    for item in items:
+        owed = item.id in known and by_word(settings, known[item.id])
+        if owed and item.outcome is Outcome.PASS and item.id not in counting:
+            reason = notes.get(item.id) or "it passed by a declaration that the run has not read"
+            item = msgspec.structs.replace(item, outcome=Outcome.NOTCHECKED, reason=reason)
+        yield item
+
+
+def _declared(settings: Settings, store: FactStore, ended: datetime) -> tuple[model.Declared, ...]:
     try:
         found = recorded_declarations(settings, store)
     except (NotChecked, ProbeError):
@@ -162,19 +186,22 @@ def _declared(settings: Settings, store: FactStore) -> tuple[model.Declared, ...
     if found is None:
         return ()
     items = catalogue.for_phase(settings.readiness.phase)
+    found = msgspec.structs.replace(found, asked_at=max(found.asked_at, ended))
     return declarations.listed(found, items, settings.readiness, set_targets(settings))
 
 
-def waiver_problems(settings: Settings, store: FactStore, own: Mapping[str, Severity]) -> list[str]:
+def waiver_problems(
+    settings: Settings, store: FactStore, own: Mapping[str, Severity], *, known_only: bool
+) -> list[str]:
     """Return what is wrong with the waivers, when the project's own checks are known.
 
-    own: their severities by id.
+    own: their severities by id. known_only: see `waivers.problems`.
     """
     found = recorded_waivers(settings, store)
     if found is None:
         return []
     known = {item.id: item.severity for item in catalogue.load()} | dict(own)
-    return waivers.problems(found, known, longest(settings), known_only=False)
+    return waivers.problems(found, known, longest(settings), known_only=known_only)
 
 
 def target_set(settings: Settings, item: CatalogueItem) -> bool:

@@ -5,12 +5,13 @@ PYTEST_DONT_REWRITE
 
 import shutil
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from pytest_readiness.clock import begins
+from pytest_readiness.end import End, end_of
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.gathered import OWN_SECTION, Sent
 from pytest_readiness.lab.process import lab_of
@@ -76,6 +77,15 @@ def recorded_own(config: pytest.Config) -> list[Sent]:
     ]
 
 
+def recorded_end(config: pytest.Config, narrowed: str | None) -> End | None:
+    """Return how the run ended that this one replays, None where nothing keeps it from counting."""
+    replayed = _replayed(config)
+    if replayed is None:
+        return None
+    end = end_of(model.read(replayed / "report.json"), narrowed=narrowed)
+    return end if end.broke or end.other else None
+
+
 def _plan_replay(config: pytest.Config, recorded: Path, directory: Path) -> Context:
     report = model.read(recorded / "report.json")
     if directory.resolve() == recorded.resolve():
@@ -88,8 +98,11 @@ def _plan_replay(config: pytest.Config, recorded: Path, directory: Path) -> Cont
         )
         settings = msgspec.structs.replace(settings, sha256=report.settings.sha256)
     plan = new_plan(_with_options(settings, config, resolve=False), directory, replay=True)
-    started = datetime.fromisoformat(report.run.started)
-    recorded_times = {"started": started, "ended": report.run.ended}
+    try:
+        begins(report.run.ended)
+        recorded_times = {"started": begins(report.run.started), "ended": report.run.ended}
+    except ValueError as error:
+        raise ReadinessError(f"{recorded / 'report.json'}: not a readable run: {error}") from error
     return enter(msgspec.structs.replace(plan, lab=report.run.lab, **recorded_times))
 
 

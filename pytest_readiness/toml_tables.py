@@ -154,7 +154,7 @@ def _written(key: str, value: object, body: Sequence[str]) -> str | None:
 def _is(text: str, value: object) -> bool:
     try:
         return bool(tomllib.loads(f"x = {text}")["x"] == value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):  # it may be of a text of several lines
         return False
 
 

@@ -131,6 +131,11 @@ def _endless(runs: Path) -> str:
     return "endless.json"
 
 
+def _not_utf8(runs: Path) -> str:
+    (runs / "latin.json").write_bytes(b'{"schema": "\xff"}')
+    return "latin.json"
+
+
 def _newer(runs: Path) -> str:
     write(runs / "newer", msgspec.structs.replace(sample.full(), schema="pytest-readiness/v9"))
     return "newer"
@@ -141,12 +146,21 @@ def _newer(runs: Path) -> str:
     [
         (_other_system, "only two runs of one system can be compared"),
         (_newer, "this version reads"),
-        (_nested, "nested too deeply"),
-        (_endless, "nested too deeply"),
+        (_nested, "nested/report.json: not a readable report: evidence a[0]"),
+        (_endless, "endless.json: not a readable report: maximum recursion depth"),
+        (_not_utf8, "latin.json: not a readable report: 'utf-8' codec"),
         (lambda runs: "gone", "gone: not a readable report"),
         (lambda runs: ".", "report.json: not a readable report"),
     ],
-    ids=["other system", "other schema", "nested", "endless", "no such path", "no report in it"],
+    ids=[
+        "other system",
+        "other schema",
+        "nested",
+        "endless",
+        "not UTF-8",
+        "no such path",
+        "no report in it",
+    ],
 )
 def test_exits_4_for_what_cannot_be_compared(
     runs: Path, capsys: pytest.CaptureFixture[str], make: Any, says: str

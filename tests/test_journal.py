@@ -209,7 +209,10 @@ def test_items_are_as_their_checks_declare_them() -> None:
     assert (shop.subsection, shop.remediation) == ("shop", "Mend shop-two.")
 
 
-@pytest.mark.parametrize("wrong", [b"", b"{", b"[]", b'{"line": "else"}', b"\xff", b"\0\0"])
+DEEP = b'{"line": "result", "at": ' + b"[" * 100_000
+
+
+@pytest.mark.parametrize("wrong", [b"", b"{", b"[]", b'{"line": "else"}', b"\xff", b"\0\0", DEEP])
 def test_names_the_line_that_cannot_be_read(wrong: bytes) -> None:
     lines = [journal.encode(line) for line in whole()]
     with pytest.raises(ReadinessError, match=r"journal\.jsonl:3: not a line of a journal"):
@@ -224,6 +227,11 @@ def test_refuses_a_journal_that_is_not_one_run() -> None:
         journal.rebuild(written([second]))
     with pytest.raises(ReadinessError, match=r"journal\.jsonl:3: a second first line"):
         journal.rebuild(written([first, second, first]))
+
+
+def test_refuses_a_journal_of_no_time() -> None:
+    with pytest.raises(ReadinessError, match=r"journal\.jsonl:1: Invalid isoformat string: 'soon'"):
+        journal.rebuild(journal.encode(head(at="soon")))
 
 
 def test_refuses_a_journal_of_another_version() -> None:

@@ -11,13 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.gathered import NOT_SELECTED, OWN_SECTION
-from pytest_readiness.merge import NO_RUN, Given, Main, fact_folders, merge
+from pytest_readiness.gathered import NO_RUN, NOT_SELECTED, OWN_SECTION
+from pytest_readiness.merge import Given, Main, fact_folders, merge
 from pytest_readiness.report.model import (
-    DeclarationState,
-    Declared,
     Item,
-    ListedWaiver,
     Report,
     Shard,
     Verdict,
@@ -353,6 +350,15 @@ def test_settings_are_joined_and_differences_refused() -> None:
     )
 
 
+def test_a_limit_that_one_ini_leaves_out_is_a_difference() -> None:
+    none: dict[str, dict[str, str]] = {"kubernetes": {"context": "prod"}}
+    lower = {"kubernetes": {"context": "prod", "min_nodes": "1"}}
+    said = "[kubernetes] min_nodes: written in b (run b), and not in a (run a)"
+    first, second = run("a", *IDS[:2], values=none), run("b", *IDS[2:], values=lower)
+    between = run("c", values={"clickhouse": {"cluster": "risk"}})
+    assert refused(first, between, second) == refused(second, between, first) == said
+
+
 def test_the_addresses_of_a_lab_are_its_runs_own() -> None:
     def of_lab(id: str, faults: str, *ids: str) -> Given:
         values = {
@@ -487,64 +493,6 @@ def test_own_checks_are_joined_by_id() -> None:
     assert merged(run("a", *IDS[:3]), staging, main=STAGING).verdict.name == "READY"
 
 
-def _listed(state: WaiverState, **changes: Any) -> ListedWaiver:
-    waiver = msgspec.structs.replace(sample.WAIVER, item="k8s-nodes", **changes)
-    return sample.listed(waiver, state)
-
-
-def test_one_waiver_is_listed_once_and_is_used_when_a_run_used_it() -> None:
-    first = run(
-        "a",
-        *IDS[1:],
-        waivers=(_listed(WaiverState.UNUSED), _listed(WaiverState.EXPIRED, ticket="X")),
-    )
-    second = run("b", waived("k8s-nodes"), waivers=(_listed(WaiverState.USED),))
-    for report in (merged(first, second), merged(second, first)):
-        states = {one.ticket: one.state for one in report.waivers}
-        assert states == {"OPS-812": WaiverState.USED, "X": WaiverState.EXPIRED}
-    old = run("b", waived("k8s-nodes"), waivers=(_listed(WaiverState.USED),), hours=25)
-    assert merged(first, old).waivers[0].state is WaiverState.UNUSED
-
-
-def test_waivers_elsewhere_are_listed_for_what_is_judged_there() -> None:
-    load = msgspec.structs.replace(_listed(WaiverState.USED), item="load-throughput")
-    staging = run(
-        "s",
-        waived("load-throughput"),
-        environment="staging",
-        waivers=(load, _listed(WaiverState.USED)),
-    )
-    report = merged(run("a", *IDS[:3]), staging, main=STAGING)
-    assert report.verdict.name == "READY WITH WAIVERS"
-    assert report.waivers == (load,)
-
-
-def _declared(state: DeclarationState, *, signed: bool = True) -> Declared:
-    return Declared(
-        item="k8s-nodes",
-        statement="There are five.",
-        by="ops@example.org",
-        role="operations-lead",
-        date="2026-11-20",
-        expires=None,
-        release="2.4.1",
-        evidence=None,
-        sha256=None,
-        signed=signed,
-        state=state,
-    )
-
-
-def test_a_declaration_that_a_run_refused_is_refused() -> None:
-    states = (DeclarationState.UNUSED, DeclarationState.COUNTS, DeclarationState.REFUSED)
-    runs = [
-        run(id, *IDS, declarations=(_declared(state, signed=id != "b"),))
-        for id, state in zip("abc", states, strict=True)
-    ]
-    assert merged(*runs).declarations == (_declared(DeclarationState.REFUSED),)
-    assert merged(*runs[:2]).declarations == (_declared(DeclarationState.COUNTS, signed=False),)
-
-
 def test_runs_of_the_lab_make_a_run_of_the_lab() -> None:
     report = merged(
         run("a", *IDS[:2], run={"lab": ("x", "b")}), run("b", *IDS[2:], run={"lab": ()})
@@ -607,10 +555,13 @@ def test_no_item_is_better_than_in_the_worst_run_that_counts(said: Any) -> None:
                 assert found >= NOTCHECKED.badness
             else:
                 assert found >= item.outcome.badness
+            if item.outcome in (ERROR, NOTCHECKED):
+                assert report.verdict.exit_code != 0
     ready = report.verdict.exit_code == 0
     assert ready == (
         all(item.outcome in (PASS, NOTAPPLICABLE) or item.waiver for item in report.items)
         and any(item.outcome is not NOTAPPLICABLE for item in report.items)
+        and not report.completeness.missing
     )
 
 

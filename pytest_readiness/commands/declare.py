@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_readiness import catalogue, declarations, toml_tables
+from pytest_readiness import catalogue, declarations, people, toml_tables
 from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.clock import begins, ends, now
 from pytest_readiness.declarations import Row, State
@@ -65,7 +65,7 @@ def main(args: Namespace) -> int:
     """
     item = _item(args.item)
     settings = load(args.readiness_ini, resolve=False) if args.readiness_ini.is_file() else None
-    policy = _policy(settings)
+    policy = people.policy_of(settings) if settings else None
     path = args.file or (settings and settings.readiness.declarations) or FILE
     before = _bytes(path)
     # A file that cannot be read as it stands is not made longer.
@@ -177,14 +177,6 @@ def _item(id: str) -> CatalogueItem:
     return item
 
 
-def _policy(settings: Settings | None) -> "Policy | None":
-    if settings is None or settings.readiness.signoff is None:
-        return None
-    from pytest_readiness.signoff import policy
-
-    return policy.load(settings.readiness.signoff)
-
-
 def _ask(question: str) -> str:
     try:
         return input(question)
@@ -273,7 +265,7 @@ def _says(
     path: Path, item: CatalogueItem, settings: Settings | None, policy: "Policy | None"
 ) -> str:
     facts = declarations.read(path, policy, now())
-    if settings is not None and item.target in settings.values:
+    if settings is not None and people.target_set(settings, item):
         return f"it does not count: [{item.target}] is set: its probe judges"
     target = settings.readiness if settings else _Target()
     judged = declarations.weigh(facts, facts.items[-1], item, target)

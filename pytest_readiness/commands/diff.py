@@ -6,8 +6,6 @@ PYTEST_DONT_REWRITE
 import argparse
 from pathlib import Path
 
-from pytest_readiness.errors import ReadinessError
-
 REGRESSION = 1
 
 
@@ -34,18 +32,15 @@ def main(args: argparse.Namespace) -> int:
     from pytest_readiness.report.changes import compare
     from pytest_readiness.report.model import read
 
-    try:
-        changes = compare(read(_file(args.old)), read(_file(args.new)))
-        if args.json:
-            # ASCII: what a terminal's encoding lacks would be escaped in a way that is not JSON.
-            text = json.dumps(msgspec.to_builtins(changes), indent=2, sort_keys=True) + "\n"
-        elif args.markdown:
-            text = changes_text.markdown(changes)
-        else:
-            width = shutil.get_terminal_size().columns
-            text = "\n".join(changes_text.lines(changes, width)) + "\n"
-    except RecursionError as error:  # no report of ours is nested like that
-        raise ReadinessError("a report is nested too deeply to be compared") from error
+    changes = compare(read(_file(args.old)), read(_file(args.new)))
+    if args.json:
+        # ASCII: what a terminal's encoding lacks would be escaped in a way that is not JSON.
+        text = json.dumps(msgspec.to_builtins(changes), indent=2, sort_keys=True) + "\n"
+    elif args.markdown:
+        text = changes_text.markdown(changes)
+    else:
+        width = shutil.get_terminal_size().columns
+        text = "\n".join(changes_text.lines(changes, width)) + "\n"
     print(text, end="")
     return REGRESSION if changes.regression else 0
 

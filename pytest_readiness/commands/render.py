@@ -15,6 +15,8 @@ from pytest_readiness.errors import ReadinessError
 from pytest_readiness.report import model
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pytest_readiness.journal import Head
     from pytest_readiness.people import Laid
 
@@ -87,7 +89,7 @@ def _write(run: Path, lines: bytes) -> None:
     print(f"{there.reported} of {there.expected} items gave a result, the report names the others")
 
 
-def _lay(run: Path, head: "Head", items: Sequence[model.Item]) -> "Laid":
+def _lay(run: Path, head: "Head", items: Sequence[model.Item], ended: "datetime") -> "Laid":
     from pytest_readiness import people
     from pytest_readiness.redact import Redactor
     from pytest_readiness.settings import from_values
@@ -95,7 +97,7 @@ def _lay(run: Path, head: "Head", items: Sequence[model.Item]) -> "Laid":
 
     settings = from_values(head.settings.values, origin=str(run), base=run)
     store = FactStore(run, Redactor(b""), deadline=None, recorded=True)
-    return people.lay(items, settings, store)
+    return people.lay(items, settings, store, ended=ended)
 
 
 def _with_facts(report: model.Report, run: Path) -> model.Report:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.gathered import NOT_SELECTED, OWN_SECTION
+from pytest_readiness.gathered import OWN_SECTION, was_asked
 from pytest_readiness.report import model
 from pytest_readiness.selection import place
 
@@ -56,7 +56,7 @@ def main(args: Namespace) -> int:
 def _selection(report: model.Report) -> list[str]:
     """Return the arguments that select what the run selected, and narrow it as it was."""
     items = [item for item in report.items if item.section != OWN_SECTION]
-    chosen = [item for item in items if item.reason != NOT_SELECTED]
+    chosen = [item for item in items if was_asked(item)]
     if not chosen:
         raise ReadinessError("that run asked only for checks of the project: none is replayed")
     words = shlex.split(report.run.selection)

@@ -184,7 +184,8 @@ def _of_statements(seen: Sequence[Seen], standing: Seen | None) -> Iterator[Refu
 
 
 def _newer(standing: Seen | None, earlier: Sequence[Seen]) -> Iterator[Refusal]:
-    last = _newest(earlier)
+    # A copy of the standing one is what a signature leaves that was killed as it was written.
+    last = _newest([one for one in earlier if not standing or one.stated != standing.stated])
     if standing and last and last.moment >= standing.moment:
         yield _refusal(
             Cause.SUPERSEDED,

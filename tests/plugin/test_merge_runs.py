@@ -70,6 +70,23 @@ def test_two_sections_by_two_runs_are_ready_together(project: Project) -> None:
         assert own["run"]["id"] in (project.folder / "readiness-merged" / page).read_text()
 
 
+def test_a_report_that_somebody_has_edited_is_refused(project: Project) -> None:
+    project.write("test_shop.py", checks_file(check_source("shop-one", BAD)))
+    part(project, "one", "readiness and rollback")
+    part(project, "two", OWN)
+    report = project.folder / "two" / "report.json"
+    report.write_text(report.read_text().replace('"outcome": "fail"', '"outcome": "pass"'))
+    merged = readiness(project, MERGE, "one", "two")
+    assert (merged.code, merged.out) == (
+        4,
+        "two/report.json: it is not the report that its run attested\n",
+    )
+    (project.folder / "two/attestations/test-result.statement.json").write_text("{}")
+    merged = readiness(project, MERGE, "one", "two")
+    assert (merged.code, len(merged.out.splitlines())) == (4, 1)
+    assert "test-result.statement.json: cannot be read" in merged.out
+
+
 def test_a_lost_section_stays_incomplete(project: Project) -> None:
     part(project, "two", OWN)
     merged = readiness(project, MERGE, "two")

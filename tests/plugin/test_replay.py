@@ -263,6 +263,17 @@ def test_a_replay_into_its_own_run_is_refused(copied: Project) -> None:
     assert sorted((copied.folder / "run").rglob("*")) == before
 
 
+@pytest.mark.parametrize("key", ["started", "ended"])
+def test_a_run_of_no_time_is_refused_in_one_line(copied: Project, key: str) -> None:
+    path = copied.folder / "run" / "report.json"
+    report = json.loads(path.read_text())
+    report["run"][key] = "soon"
+    path.write_text(json.dumps(report))
+    again = replay(copied, "run")
+    assert (again.code, len(again.out.strip().splitlines())) == (4, 1)
+    assert "not a readable run: Invalid isoformat string: 'soon'" in again.out
+
+
 @pytest.mark.parametrize("run", ["nowhere", "site"])
 def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path: Path, run: str) -> None:
     project = Project(tmp_path)

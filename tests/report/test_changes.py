@@ -6,8 +6,7 @@ import msgspec
 import pytest
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.gathered import NOT_SELECTED
-from pytest_readiness.merge import NO_RUN
+from pytest_readiness.gathered import NO_RUN, NOT_SELECTED
 from pytest_readiness.report import changes, changes_text
 from pytest_readiness.report.changes import Kind, State, WaiverKind, compare
 from pytest_readiness.report.model import Digest, Report, Verdict, Waived, WaiverState

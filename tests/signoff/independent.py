@@ -318,7 +318,8 @@ def newest(found: list[Statement], old: list[Statement]) -> dict[str, Statement]
             one.mark("tampered-statement", sum(other.at == one.at for other in line) > 1)
         for one in line[:-1]:
             one.causes -= UNMET  # superseded without harm: only what was forged stands
-        later = (o for o in old if o.body and o.body["role"] == role and o.at >= line[-1].at)
+        mine = (o for o in old if o.body and o.body["role"] == role and o.raw != line[-1].raw)
+        later = (o for o in mine if o.at >= line[-1].at)
         line[-1].mark("superseded", any(later))
     return {role: line[-1] for role, line in roles.items()}
 
