@@ -175,7 +175,7 @@ def _why_missing(controller: "Controller", session: pytest.Session) -> str:
     if session.exitstatus == pytest.ExitCode.INTERRUPTED:
         return "the run was interrupted"
     if session.exitstatus in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
-        return "the run broke off"
+        return controller.refused or "the run broke off"
     if session.shouldfail or session.shouldstop:
         return str(session.shouldfail or session.shouldstop)
     narrowed = _narrowed(session.config)

@@ -58,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = args.command(args)
         sys.stdout.flush()
     except ReadinessError as error:
-        print(error, file=sys.stderr)
+        from pytest_readiness.report.view import clean
+
+        print(clean(str(error)), file=sys.stderr)  # it may quote what others wrote
         return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -59,6 +59,7 @@ class Controller(Gathered):
         self.item_failures = 0  # of the failures that pytest counts, those of items
         self.other_failures: list[str] = []  # node ids of failures that no item stands for
         self.broken: list[str] = []  # modules that could not be collected
+        self.refused: str | None = None  # why the run was ended before any question
         self.report: model.Report | None = None
         self._process = os.getpid()
         self._before: Any = None  # what SIGTERM did before
@@ -101,6 +102,8 @@ class Controller(Gathered):
         self._refuse_wrong_waivers()
 
     def _refuse_wrong_waivers(self) -> None:
+        if self.broken:  # a waiver may be of a check in there
+            return
         # Not before, for a waiver may be of a check of the project; and still before any question.
         context = self.context
         own = {sent.id: Severity((sent.declared or {})["severity"]) for sent in self.own.values()}
@@ -108,6 +111,7 @@ class Controller(Gathered):
             context.settings, context.store, own, known_only=not self._whole
         )
         if problems:
+            self.refused = "; ".join(problems)
             raise pytest.UsageError("\n".join(problems))
 
     @pytest.hookimpl

@@ -7,7 +7,7 @@ PYTEST_DONT_REWRITE
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -94,12 +94,19 @@ def read(path: Path, policy: "Policy | None", at: datetime) -> Declarations:
     counting is in the facts.
     """
     tables = toml_tables.read(path, "declaration", Row, DATES)
+    return facts(path, policy, at, [fact(*table, path.parent, policy, at) for table in tables])
+
+
+def facts(
+    path: Path, policy: "Policy | None", at: datetime, items: Iterable[Declaration]
+) -> Declarations:
+    """Return what a file with these declarations says."""
     return Declarations(
         file=path.name,
         asked_at=at,
         policy=policy is not None,
         require_signed=policy.require_signed_declarations if policy else "no",
-        items=tuple(_fact(line, row, path.parent, policy, at) for line, row in tables),
+        items=tuple(items),
     )
 
 
@@ -344,7 +351,8 @@ def _misspelt(facts: Declarations, item: CatalogueItem) -> str:
     return ""
 
 
-def _fact(line: int, row: Row, folder: Path, policy: "Policy | None", at: datetime) -> Declaration:
+def fact(line: int, row: Row, folder: Path, policy: "Policy | None", at: datetime) -> Declaration:
+    """Return what is known of a declaration, its evidence and its signature, as of `at`."""
     problem = _signature_problem(row, policy, at)
     said = msgspec.structs.asdict(row)
     signature = said.pop("signature")

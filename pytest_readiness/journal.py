@@ -26,7 +26,7 @@ from pytest_readiness.verdict import (
 )
 
 SCHEMA = "pytest-readiness/journal/v1"
-FILE = "journal.jsonl"
+FILE = model.JOURNAL
 KILLED = "the run was killed before it ended"
 UNTOLD = "not known: the checks of the project, of which none had been collected yet"
 NOT_RUN = "not run: the run was killed"

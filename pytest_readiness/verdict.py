@@ -54,18 +54,9 @@ def judge(
         code = code or EXIT_INCOMPLETE
     if not asked:
         code = EXIT_NOTHING_SELECTED
-    reasons = [
-        *_reasons(closing, unknown, waived),
-        *_uncovered(closing, waivers),
-        *_reason("minor fails that do not close the gate", _minors(asked)),
-    ]
-    if not applies:
-        reasons.append("no item was checked: none of them applies")
-    if missing:
-        reasons.append(f"no result: {_named(missing)}")
-    if partial:
-        why = f" ({narrowed} leaves items out)" if narrowed else ""
-        reasons.append(f"a selection{why}: {len(asked)} of {len(items)} items of the phase")
+    reasons = [*_reasons(closing, unknown, waived), *_uncovered(closing, waivers)]
+    reasons += _reason("minor fails that do not close the gate", _minors(asked))
+    reasons += _scope(len(asked), len(items), missing, narrowed, partial=partial, applies=applies)
     return Verdict(name=name, exit_code=code, reasons=tuple(reasons or [_good(asked)]))
 
 
@@ -126,6 +117,24 @@ def _reasons(
             f"not checked, {reason}", [item for item in unchecked if item.reason == reason]
         )
     yield from _reason("waived", waived)
+
+
+def _scope(
+    asked: int,
+    owed: int,
+    missing: Sequence[str],
+    narrowed: str | None,
+    *,
+    partial: bool,
+    applies: bool,
+) -> Iterable[str]:
+    if not applies:
+        yield "no item was checked: none of them applies"
+    if missing:
+        yield f"no result: {_named(missing)}"
+    if partial:
+        why = f" ({narrowed} leaves items out)" if narrowed else ""
+        yield f"a selection{why}: {asked} of {owed} items of the phase"
 
 
 def _good(asked: Sequence[Item]) -> str:

@@ -115,10 +115,12 @@ class TestWrites:
 
     def test_passes_and_says_why_it_does_not_count(self, folder: Path, capsys: Captured) -> None:
         words = ["declare", "team-channel", *WORDS]
-        assert cli.main([*words, "--release", "2.3.0"]) == 0
-        assert (
-            "does not count: declared for release 2.3.0, this is 2.4.1" in capsys.readouterr().out
+        assert cli.main([*words, "--release", "2.3.0"]) == 4
+        assert capsys.readouterr().err == (
+            "nothing was written, for it would not count: declared for release 2.3.0, this is "
+            "2.4.1\n"
         )
+        assert not declare.FILE.exists()
         (folder / "readiness.ini").unlink()
         assert cli.main([*words, "--release", "2.4.1", "--role", "operations-lead"]) == 0
         assert "does not count: no policy says who ops@example.org is" in capsys.readouterr().out
@@ -153,7 +155,7 @@ class TestRefuses:
         ("words", "message"),
         [
             (["team-chanel", *WORDS], "there is no item team-chanel; did you mean team-channel?"),
-            (["k8s-nodes", *WORDS], "k8s-nodes takes no declaration: its basis is P"),
+            (["k8s-nodes", *WORDS], "k8s-nodes takes no declaration: its basis is a probe (P)"),
             (["team-channel", *WORDS[2:]], "--statement is missing: nothing was written"),
             (["team-channel", *WORDS, "--statement", " "], "--statement is missing"),
             (["team-channel", *WORDS, "--by", "x@example.org"], "--role is missing"),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 AGENT = "agent"
 FILE = Path("declarations.toml")
 INI = Path("readiness.ini")
+_BASIS = {"P": "a probe", "R": "a report of a tool", "F": "a file of the repository"}
+_BASIS |= {"s": "a signature"}
 
 
 class _Target(msgspec.Struct, frozen=True):
@@ -73,6 +75,7 @@ def main(args: Namespace) -> int:
     row = _Asked(args, item, settings, policy).row(path.parent)
     if args.sign:
         row = _signed(row, args.key, policy)
+    _refuse(row, path, item, settings, policy)
     _append(path, before, row)
     print(f"{path}: added\n\n{table(row)}")
     print(_says(path, item, settings, policy))
@@ -173,8 +176,23 @@ def _item(id: str) -> CatalogueItem:
         raise ReadinessError(f"there is no item {id}{suggestion(id, list(known))}")
     item = known[id]
     if not item.declarable:
-        raise ReadinessError(f"{id} takes no declaration: its basis is {item.basis}")
+        words = " and ".join(_BASIS[sign] for sign in item.basis if sign in _BASIS)
+        raise ReadinessError(f"{id} takes no declaration: its basis is {words} ({item.basis})")
     return item
+
+
+def _refuse(
+    row: Row, path: Path, item: CatalogueItem, settings: Settings | None, policy: "Policy | None"
+) -> None:
+    """Raise ReadinessError for a word that a policy which is there would not let count."""
+    if settings is None or policy is None or people.target_set(settings, item):
+        return
+    at = now()
+    fact = declarations.fact(0, row, path.parent, policy, at)
+    facts = declarations.facts(path, policy, at, (fact,))
+    judged = declarations.weigh(facts, fact, item, settings.readiness)
+    if judged.state is State.REFUSED:
+        raise ReadinessError(f"nothing was written, for it would not count: {judged.reason}")
 
 
 def _ask(question: str) -> str:

@@ -33,6 +33,9 @@ _TAKEN = (
 )
 
 
+INI = Path("readiness.ini")
+
+
 class _Attested(msgspec.Struct, frozen=True):
     subject: tuple[Subject, ...]
 
@@ -53,13 +56,15 @@ def arguments(parser: ArgumentParser) -> None:
         "--readiness-ini",
         metavar="FILE",
         type=Path,
-        help="the main ini: its environment, [elsewhere] and max_age decide what counts; "
-        "without it the recorded settings of the first RUN do",
+        help="the main ini: its environment, [elsewhere] and max_age decide what counts (./"
+        f"{INI} where there is one, else the settings that the first RUN recorded)",
     )
 
 
 def main(args: Namespace) -> int:
     """Write the merged run, say its verdict and return its exit code. Raises ReadinessError."""
+    if args.readiness_ini is None and INI.is_file():
+        args.readiness_ini = INI
     runs = [_given(path) for path in args.runs]
     moment = now()
     report = merge(

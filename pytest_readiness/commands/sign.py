@@ -3,6 +3,7 @@
 PYTEST_DONT_REWRITE
 """
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -67,7 +68,8 @@ def main(args: Namespace) -> int:
     print("\n".join(map(flat, _replaced(asked))))
     answer = _answer(asked, args)
     if answer is None:
-        print("nothing was signed")
+        where = "" if sys.stdin.isatty() else ", for there is no terminal: --decision and --yes"
+        print(f"nothing was signed{where}")
         return NOTHING_SIGNED
     try:
         after = request.finish(asked, request.sign(asked, *answer))

@@ -7,6 +7,8 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import datetime
 from pathlib import Path
 
+from pytest_readiness.errors import ReadinessError
+
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
@@ -41,10 +43,14 @@ def main(args: Namespace) -> int:
     from pytest_readiness.signoff import policy as policies
     from pytest_readiness.signoff.verify import verify
 
-    policy = policies.load(args.policy)
     if args.print_commands:
-        print(by_hand.script(args.run, policy, args.at), end="")
+        try:
+            print(by_hand.script(args.run, policies.load(args.policy), args.at), end="")
+        except ReadinessError as error:
+            print(by_hand.refusal(str(error)), end="")  # or `| sh` would take nothing for good
+            raise
         return 0
+    policy = policies.load(args.policy)
     found = verify(args.run, policy, args.at or now())
     if args.json:
         # ASCII: what a terminal's encoding lacks would be escaped in a way that is not JSON.

@@ -318,6 +318,7 @@ def _finding(change: FindingChange) -> tuple[str, str]:
 def _told(entry: _Entry, width: int) -> Iterator[str]:
     name, title = _short(entry.name, str), _short(entry.title, str)
     rank = f"{entry.rank} " if entry.rank else ""
+    title = title.rstrip(".")
     head = f"{rank}{name}: {title}: {entry.says}" if title else f"{name}: {entry.says}"
     yield from wrap(head, width, 2, 4)
     for subject, text in entry.details[:_DETAILS]:

@@ -20,6 +20,7 @@ from pytest_readiness.results import (
 )
 
 SCHEMA = "pytest-readiness/report/v1"
+JOURNAL = "journal.jsonl"  # of a run that has begun, in the same directory
 FILES = ("report.json", "report.html", "report.md")
 
 
@@ -218,12 +219,29 @@ def encode(report: Report) -> bytes:
 def read(path: Path) -> Report:
     """Read a report.json. Raises ReadinessError when it is not one this version can read."""
     try:
-        report = msgspec.json.decode(path.read_bytes(), type=Report)
+        data = path.read_bytes()
+    except OSError as error:
+        why = why_absent(path) or str(error)
+        raise ReadinessError(f"{path}: not a readable report: {why}") from error
+    return decode(data, path)
+
+
+def why_absent(path: Path) -> str | None:
+    """Return in words why a run has left no report.json, None where nobody knows."""
+    if path.exists() or not (path.parent / JOURNAL).exists():
+        return None
+    return f"the run has not ended, or was killed: `readiness render {path.parent}`"
+
+
+def decode(data: bytes, path: Path) -> Report:
+    """Return the report of these bytes, read from the path. Raises ReadinessError."""
+    try:
+        report = msgspec.json.decode(data, type=Report)
         for record in (record for item in report.items for record in item.evidence):
             for name, value in (*record.observed.items(), *record.expected.items()):
                 json_safe(value, name)  # what shows a report is recursive
     # The errors of msgspec are ValueErrors.
-    except (OSError, ValueError, RecursionError, NotJsonSafe) as error:
+    except (ValueError, RecursionError, NotJsonSafe) as error:
         raise ReadinessError(f"{path}: not a readable report: {error}") from error
     if report.schema != SCHEMA:
         raise ReadinessError(f"{path}: schema {report.schema!r}, this version reads {SCHEMA!r}")

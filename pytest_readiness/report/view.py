@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from pytest_readiness.clock import begins
 from pytest_readiness.report.model import (
     DeclarationState,
     Item,
@@ -284,7 +285,7 @@ def value_text(value: Json) -> str:
 def moment(text: str) -> str:
     """Return an RFC 3339 time as people read it; what is none stays as it is."""
     try:
-        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return begins(text).strftime("%Y-%m-%d %H:%M:%S UTC")
     except ValueError:
         return text
 

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from pytest_readiness.report import html, markdown
-from pytest_readiness.report.model import FILES, Report, encode, read
+from pytest_readiness.report.model import FILES, Report, decode, encode, read
 from pytest_readiness.signoff import state
 
 _JSON, _HTML, _MARKDOWN = FILES
@@ -30,8 +30,12 @@ def render_files(directory: Path) -> tuple[Path, Path]:
     Returns their paths. Raises ReadinessError when report.json cannot be read.
     """
     source = directory / _JSON
-    report = read(source)
-    sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+    try:
+        data = source.read_bytes()
+    except FileNotFoundError:
+        read(source)  # says why it is not there
+        raise
+    report, sha256 = decode(data, source), hashlib.sha256(data).hexdigest()
     said = state.read(directory, sha256)
     pages = directory / _HTML, directory / _MARKDOWN
     for page, render in zip(pages, (html.render, markdown.render), strict=True):

@@ -12,6 +12,7 @@ from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause, Refusal
 from pytest_readiness.signoff.verify import RoleState, Verification
 
+_BAD = 3
 _SIGN_AGAIN = "look at the report, and sign again: `readiness sign`"
 _RUN_AGAIN = "run the checklist again, and have the new report signed"
 _COPY = (
@@ -27,8 +28,8 @@ ADVICE = {
     Cause.REJECTED: "talk to who rejects; only another decision of the same role takes it back",
     Cause.NOT_DISTINCT: "one of the roles is signed by another person, with a key of their own",
     Cause.OTHER_POLICY: f"use the policy that was signed for, or {_SIGN_AGAIN}",
-    Cause.OTHER_WAIVERS: "a person who may accept the waivers signs with the decision "
-    "approved-with-waivers, or what is waived is mended",
+    Cause.OTHER_WAIVERS: "a role of accept_waivers in signoff.toml signs with the decision "
+    "approved-with-waivers, or what is waived is mended; another signoff.toml is signed for anew",
     Cause.CLOCK: "set the clocks of who signs and who verifies; as of another moment: --at",
     Cause.SUPERSEDED: "find out who put the older one back; the role signs again",
     Cause.TAMPERED_REPORT: _COPY,
@@ -98,11 +99,20 @@ def _refusals(found: Verification, width: int) -> Iterator[str]:
     for refusal in found.refusals:
         if refusal.cause is not Cause.OPEN or refusal.role not in blamed:
             told.setdefault((refusal.cause, refusal.why), []).append(refusal)
+    bad = found.exit_code == _BAD
+    hidden = {cause for cause, _ in told if bad and cause.exit_code != _BAD}
     for (cause, why), mine in sorted(told.items(), key=lambda pair: _weight(pair[0][0])):
+        if cause in hidden:
+            continue
         yield ""
         who = _who(mine)
         yield from wrap(f"{cause.value}: {f'{who}: ' if who else ''}{why}.", width, 0, 2)
         yield from wrap(f"To do: {ADVICE[cause]}.", width, 2)
+    if hidden:
+        yield ""
+        names = ", ".join(sorted(cause.value for cause in hidden))
+        text = f"Also, which may follow from it: {names} (--json says whose)."
+        yield from wrap(text, width, 0, 2)
 
 
 def _weight(cause: Cause) -> int:

@@ -13,13 +13,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pytest_readiness.clock import now
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.report import model, view
 from pytest_readiness.signoff import dsse, report_state, sshsig, statement
 from pytest_readiness.signoff.collect import Collected, Document, Sealed, collect
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Refused
+from pytest_readiness.signoff.verify import verify
 
+_USAGE = 4
 _TYPE = "application/vnd.in-toto+json"
 _HEAD = r"""#!/bin/sh
 # Checks the signatures of a run with sh, ssh-keygen and openssl, and with cosign where it is there.
@@ -29,7 +32,8 @@ _HEAD = r"""#!/bin/sh
 # What no line here can show, and `readiness verify` does: that the report is ready and not too
 # old; that every required role has signed, nobody for two, and that nobody rejects it; that the
 # waivers accepted are those of the report, and that signoff.toml and allowed_signers have not
-# changed since; that no older statement was put back.
+# changed since; that no older statement was put back. What it said of that when this was printed
+# stands at the end, and is the exit code.
 set -eu
 work=${TMPDIR:-/tmp}/readiness-verify.$$
 umask 077
@@ -66,6 +70,11 @@ def script(run: Path, policy: Policy, at: datetime | None) -> str:
     return "".join(f"{line}\n" for line in (_HEAD, *_checks(run, collect(run), policy, at)))
 
 
+def refusal(why: str) -> str:
+    """Return a script that says why there is none, and ends with the exit code of usage."""
+    return "".join(f"{line}\n" for line in ("#!/bin/sh", *_fails(why, _USAGE)))
+
+
 def _checks(run: Path, found: Collected, policy: Policy, at: datetime | None) -> Iterator[str]:
     for refusal in found.refusals:
         yield from _fails(refusal.why)
@@ -73,7 +82,14 @@ def _checks(run: Path, found: Collected, policy: Policy, at: datetime | None) ->
         yield from _document(run, document, number, policy, at, number > len(found.documents))
     if not found.documents:
         yield from _fails("no statement: nobody has signed")
-    yield _say("every signature is good")
+    verification = verify(run, policy, at or now())
+    if verification.signed_off:
+        yield _say("every signature is good; `readiness verify` says the rest: SIGNED OFF")
+        return
+    # Each may be good, and they do not make a sign-off.
+    causes = ", ".join(dict.fromkeys(one.cause.value for one in verification.refusals))
+    said = f"no signature above is bad, and `readiness verify` says: NOT SIGNED OFF: {causes}"
+    yield from _fails(said, verification.exit_code)
 
 
 def _document(
@@ -100,6 +116,8 @@ def _document(
         yield from _report(run, stated)
     if document.signature is None and not document.envelopes:
         yield from _fails("there is no signature beside the statement")
+    elif document.signature is None and said.policy.allowed_signer is not None:
+        yield from _fails("its SSH signature, which the statement speaks of, is missing")
     if document.signature is not None:
         yield from _ssh(document, path, said, policy, at, old)
     for place, sealed in enumerate(document.envelopes, 1):
@@ -227,6 +245,6 @@ def _say(text: str) -> str:
     return f"printf '%s\\n' {shlex.quote(view.clean(view.flat(text)))}"
 
 
-def _fails(text: str) -> Iterator[str]:
+def _fails(text: str, code: int = 1) -> Iterator[str]:
     yield _say(text)
-    yield "exit 1"
+    yield f"exit {code}"

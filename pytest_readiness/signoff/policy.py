@@ -88,7 +88,7 @@ def load(path: Path) -> Policy:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise SettingsError([f"{path.name}:{line}: not UTF-8"]) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number with too many digits
         raise SettingsError([f"{path.name}: not TOML: {error}"]) from None
     path = path.absolute()
     reader = _Reader(path, table)
@@ -354,7 +354,7 @@ _EXPLAINED = (
     ),
     (
         "Roles of which at least one must approve a report with waivers; none: nobody may.",
-        '#accept_waivers = ["security-lead"]',
+        'accept_waivers = ["security-lead"]',
     ),
     (
         "Role -> principals, any one of whom may sign for it. A principal is a name of "

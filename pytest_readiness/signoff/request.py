@@ -72,7 +72,8 @@ def prepare(
     try:
         data = files.read(source, files.REPORT)
     except files.Unreadable as error:
-        raise ReadinessError(f"{source}: cannot be read: {error.why}") from error
+        why = model.why_absent(source) or error.why
+        raise ReadinessError(f"{source}: cannot be read: {why}") from error
     old, bad = signing.standing(run, role, policy)
     passphrase = cache(lambda: person.passphrase(key) if key else b"")
     principal, keys, signer = _person(policy, role, key, formats, passphrase, at)
@@ -183,6 +184,11 @@ def _refused(request: Request, decision: Decision) -> str | None:
     items = ", ".join(dict.fromkeys(one.item for one in accepted))
     if accepted and decision is Decision.APPROVED:
         return f"the report has waivers ({items}); --decision approved-with-waivers accepts them"
+    if accepted and not request.policy.accept_waivers:
+        return (
+            f"the report has waivers ({items}), and by accept_waivers of "
+            f"{request.policy.path.name} nobody may accept them: change it before anybody signs"
+        )
     if not accepted and decision is Decision.APPROVED_WITH_WAIVERS:
         return "no waiver of the report is used; --decision approved"
     return _not_distinct(request)

@@ -53,6 +53,8 @@ def _age(report: model.Report, at: datetime) -> str:
         return ""
     if seconds < 0:
         return ", which is in the future"
+    if seconds < 60:
+        return ", less than a minute ago"
     days = int(seconds // 86400)
     return f", {view.plural(days, 'day')} ago" if days else f", {view.took(seconds)} ago"
 
@@ -79,7 +81,8 @@ def _waivers(report: model.Report) -> Iterator[str]:
 
 
 def _declarations(report: model.Report, at: datetime) -> Iterator[str]:
-    found = [(one, says) for one in report.declarations if (says := _ending(one, at))]
+    counting = [one for one in report.declarations if one.state is model.DeclarationState.COUNTS]
+    found = [(one, says) for one in counting if (says := _ending(one, at))]
     if found:
         yield ""
         yield "declarations that end"

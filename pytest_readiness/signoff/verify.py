@@ -124,9 +124,8 @@ def _bytes(path: Path) -> bytes:
     try:
         return files.read(path, files.REPORT)
     except files.Unreadable as error:
-        raise ReadinessError(
-            f"{path}: cannot be read: {error.why}; RUN is a directory that a run wrote"
-        ) from None
+        why = model.why_absent(path) or f"{error.why}; RUN is a directory that a run wrote"
+        raise ReadinessError(f"{path}: cannot be read: {why}") from None
 
 
 def _roles(

@@ -82,7 +82,6 @@ class Project:
         out, _ = process.communicate(timeout=120)
         return Result(process.returncode, out, self.folder)
 
-
     def command(self, *args: str) -> Result:
         """Run `readiness` with these arguments in the folder of the project."""
         done = subprocess.run(

@@ -136,11 +136,10 @@ def test_an_item_elsewhere_is_judged_by_the_run_of_that_environment(project: Pro
     merged = readiness(project, MERGE, "one", "two")
     assert merged.code == 0, merged.out
     assert merged.item("rollback-undo")["environment"] == "staging"
-    # Without the main ini the first run says which it is; with it the order is free.
-    other = readiness(
-        project, MERGE, "two", "one", "--readiness-ini", "readiness.ini", "--readiness-report", "m2"
-    )
+    # With the main ini the order is free; where there is none, the first run says which it is.
+    other = readiness(project, MERGE, "two", "one", "--readiness-report", "m2")
     assert other.code == 0, other.out
+    (project.folder / "readiness.ini").rename(project.folder / "main.ini")
     refused = readiness(project, MERGE, "two", "one", "--readiness-report", "m3")
     assert (refused.code, len(refused.out.splitlines())) == (4, 1)
     assert "is of test: the main ini is for staging" in refused.out

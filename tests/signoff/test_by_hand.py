@@ -65,7 +65,8 @@ def test_passes_and_checks_each_signature(
     done = sh(script, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count('Good "') == 4
-    assert done.stdout.endswith("every signature is good\n")
+    said = "every signature is good; `readiness verify` says the rest: SIGNED OFF\n"
+    assert done.stdout.endswith(said)
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
@@ -181,6 +182,7 @@ def test_fails_when_the_statement_is_another_roles(
 ) -> None:
     if old:
         made.archive(PM)
+        made.jsonl.unlink()
         folder = made.run / "signoffs" / "superseded"
         for path in sorted(folder.iterdir()):
             path.rename(folder / path.name.replace(PM, SEC))
@@ -189,6 +191,44 @@ def test_fails_when_the_statement_is_another_roles(
     done = sh(printed(made, capsys, *AT), tmp_path)
     assert done.returncode != 0
     assert f"the statement in the file is one of {PM}" in done.stdout
+
+
+def test_fails_when_good_signatures_do_not_make_a_sign_off(
+    made: SignedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made.jsonl.unlink()
+    for role in (SEC, PM):
+        decision = "approved" if role == SEC else "rejected"
+        made.sign(role, decision=decision, signedAt="2026-11-24T11:30:00.000Z")
+    done = sh(printed(made, capsys, *AT), tmp_path)
+    assert done.returncode == 2
+    assert "NOT SIGNED OFF: rejected, open" in done.stdout
+
+
+def test_fails_when_an_ssh_signature_was_taken_away(
+    made: SignedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made.signature(PM).unlink()
+    done = sh(printed(made, capsys, *AT), tmp_path)
+    assert done.returncode == 1
+    assert "its SSH signature, which the statement speaks of, is missing" in done.stdout
+
+
+@pytest.mark.parametrize("wrong", ["policy", "run"])
+def test_what_cannot_be_verified_is_a_script_that_fails(
+    made: SignedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    run, policy = made.run, made.policy
+    if wrong == "policy":
+        policy.unlink()
+    else:
+        run = tmp_path / "it's not there"
+    words = ["verify", str(run), "--policy", str(policy), "--print-commands"]
+    assert cli.main(words) == 4
+    told = capsys.readouterr()
+    done = sh(told.out, tmp_path)
+    assert done.returncode == 4
+    assert done.stdout == told.err
 
 
 def test_an_envelope_is_not_obeyed_by_the_terminal(
