@@ -67,7 +67,8 @@ def by_dsse(policy: Policy, role: str, pem: bytes) -> str:
     # ssh-keygen makes no PEM of an ed25519 key: whoever keeps the policy takes it from here.
     return _one(
         known,
-        f"the key is none of those that dsse_keys has for {role} ({people}); it is\n"
+        f"the key is none of those that dsse_keys has for {role} ({people}); save this "
+        "to a file and name it in [dsse_keys]:\n"
         f"{pem.decode().strip()}",
     )
 
