@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_readiness import catalogue, declarations, waivers
+from pytest_readiness import catalogue, declaration_file, declarations, waivers
 from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.clock import now
 from pytest_readiness.errors import NotChecked, ProbeError, SettingsError
@@ -48,7 +48,7 @@ def read(settings: Settings) -> Written:
         problems += error.problems
     try:
         if named.declarations is not None:
-            declared = declarations.read(named.declarations, policy, now())
+            declared = declaration_file.read(named.declarations, policy, now())
     except SettingsError as error:
         problems += error.problems
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pytest_readiness import declarations
+from pytest_readiness import declaration_file
 from pytest_readiness.errors import SettingsError
 from pytest_readiness.facts.declarations import Declarations
 
@@ -39,7 +39,7 @@ release = "any"
 def written(folder: Path, text: str) -> Declarations:
     path = folder / "declarations.toml"
     path.write_text(text, encoding="utf-8")
-    return declarations.read(path, None, AT)
+    return declaration_file.read(path, None, AT)
 
 
 def problems(folder: Path, text: str) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ class TestFile:
     def test_passes_and_keeps_lines_and_dates_as_written(self, tmp_path: Path, end: str) -> None:
         path = tmp_path / "declarations.toml"
         path.write_bytes(b"\xef\xbb\xbf" + WHOLE.replace("\n", end).encode())
-        first, second = declarations.read(path, None, AT).items
+        first, second = declaration_file.read(path, None, AT).items
         assert (first.line, second.line) == (2, 14)
         assert (first.date, first.expires) == ("2026-11-20", "2027-02-20T12:00:00+05:45")
         assert (second.date, second.expires) == ("2026-11-21", None)
@@ -120,10 +120,10 @@ class TestFile:
 
     def test_fails_and_names_bytes_and_files_that_cannot_be_read(self, tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match=r"gone.toml: cannot be read: No such file"):
-            declarations.read(tmp_path / "gone.toml", None, AT)
+            declaration_file.read(tmp_path / "gone.toml", None, AT)
         (tmp_path / "latin.toml").write_bytes(b"\n# \xe9\n")
         with pytest.raises(SettingsError, match=r"latin.toml:2: byte 0xe9 is not UTF-8"):
-            declarations.read(tmp_path / "latin.toml", None, AT)
+            declaration_file.read(tmp_path / "latin.toml", None, AT)
 
 
 class TestEvidence:

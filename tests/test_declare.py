@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_readiness import cli, declarations, toml_tables
+from pytest_readiness import cli, declaration_file, toml_tables
 from pytest_readiness.clock import now
 from pytest_readiness.commands import declare
-from pytest_readiness.declarations import Row
+from pytest_readiness.declaration_file import Row
 
 INI = """[readiness]
 system = s
@@ -47,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tables(path: Path = declare.FILE) -> list[Row]:
-    found = toml_tables.read(path, "declaration", Row, declarations.DATES)
+    found = toml_tables.read(path, "declaration", Row, declaration_file.DATES)
     return [table.row for table in found]
 
 

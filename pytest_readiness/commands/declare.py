@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_readiness import catalogue, declarations, people, toml_tables
+from pytest_readiness import catalogue, declaration_file, declarations, people, toml_tables
 from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.clock import begins, ends, now
-from pytest_readiness.declarations import Row, State
+from pytest_readiness.declaration_file import Row
+from pytest_readiness.declarations import State
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.settings import Settings, load
 from pytest_readiness.settings_keys import suggestion
@@ -71,7 +72,7 @@ def main(args: Namespace) -> int:
     path = args.file or (settings and settings.readiness.declarations) or FILE
     before = _bytes(path)
     # A file that cannot be read as it stands is not made longer.
-    toml_tables.parse(before, path.name, "declaration", Row, declarations.DATES)
+    toml_tables.parse(before, path.name, "declaration", Row, declaration_file.DATES)
     row = _Asked(args, item, settings, policy).row(path.parent)
     if args.sign:
         row = _signed(row, args.key, policy)
@@ -188,8 +189,8 @@ def _refuse(
     if settings is None or policy is None or people.target_set(settings, item):
         return
     at = now()
-    fact = declarations.fact(0, row, path.parent, policy, at)
-    facts = declarations.facts(path, policy, at, (fact,))
+    fact = declaration_file.fact(0, row, path.parent, policy, at)
+    facts = declaration_file.facts(path, policy, at, (fact,))
     judged = declarations.weigh(facts, fact, item, settings.readiness)
     if judged.state is State.REFUSED:
         raise ReadinessError(f"nothing was written, for it would not count: {judged.reason}")
@@ -204,11 +205,11 @@ def _ask(question: str) -> str:
 
 
 def _sha256(evidence: str | None, folder: Path) -> str | None:
-    path = declarations.evidence_file(evidence, folder) if evidence else None
+    path = declaration_file.evidence_file(evidence, folder) if evidence else None
     if path is None:
         return None
     try:
-        return declarations.digest(path)
+        return declaration_file.digest(path)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise ReadinessError(f"the evidence {path} cannot be read: {why}") from error
@@ -229,7 +230,7 @@ def _signed(row: Row, key: str, policy: "Policy | None") -> Row:
             "or name the key: --key PATH"
         )
     path = None if key == AGENT else Path(key).expanduser()
-    armored = sshsig.sign(declarations.signed_bytes(row), namespace, path, keys)
+    armored = sshsig.sign(declaration_file.signed_bytes(row), namespace, path, keys)
     return msgspec.structs.replace(row, signature=armored.decode("ascii"))
 
 
@@ -248,8 +249,8 @@ def _append(path: Path, before: bytes, row: Row) -> None:
 
     gap = b"" if not before else b"\n" if before.endswith(b"\n") else b"\n\n"
     data = before + gap + table(row).encode()
-    old = toml_tables.parse(before, path.name, "declaration", Row, declarations.DATES)
-    new = toml_tables.parse(data, path.name, "declaration", Row, declarations.DATES)
+    old = toml_tables.parse(before, path.name, "declaration", Row, declaration_file.DATES)
+    new = toml_tables.parse(data, path.name, "declaration", Row, declaration_file.DATES)
     if new[:-1] != old or new[-1].row != row:
         raise ReadinessError(f"{path}: what would be written does not read as it was said")
     try:
@@ -263,7 +264,7 @@ def _append(path: Path, before: bytes, row: Row) -> None:
 
 
 def _value(key: str, value: str) -> str:
-    if key in declarations.DATES and _bare(value):
+    if key in declaration_file.DATES and _bare(value):
         return value
     if key == "signature":
         return f'"""\n{value}"""'
@@ -282,7 +283,7 @@ def _bare(text: str) -> bool:
 def _says(
     path: Path, item: CatalogueItem, settings: Settings | None, policy: "Policy | None"
 ) -> str:
-    facts = declarations.read(path, policy, now())
+    facts = declaration_file.read(path, policy, now())
     if settings is not None and people.target_set(settings, item):
         return f"it does not count: [{item.target}] is set: its probe judges"
     target = settings.readiness if settings else _Target()

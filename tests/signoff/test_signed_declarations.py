@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_readiness import cli, declarations
+from pytest_readiness import cli, declaration_file
 from pytest_readiness.clock import now
-from pytest_readiness.declarations import Row
+from pytest_readiness.declaration_file import Row
 from pytest_readiness.facts.declarations import Declaration
 from pytest_readiness.signoff import policy
 from tests.signoff.keys import Person, keygen, person
@@ -53,7 +53,7 @@ def declare(key: Path, *words: str) -> int:
 
 def read(at: datetime | None = None) -> Declaration:
     rules = policy.load(Path("signoff.toml"))
-    [found] = declarations.read(Path("declarations.toml"), rules, at or now()).items
+    [found] = declaration_file.read(Path("declarations.toml"), rules, at or now()).items
     return found
 
 
@@ -160,6 +160,6 @@ def test_passes_when_signed_bytes_leave_out_what_is_absent() -> None:
     row = Row(
         item="x", statement="é\n", by="b", role="r", date="2026-11-20", release="1", signature="s"
     )
-    assert declarations.signed_bytes(row).decode() == (
+    assert declaration_file.signed_bytes(row).decode() == (
         '{"by":"b","date":"2026-11-20","item":"x","release":"1","role":"r","statement":"é\\n"}'
     )
