@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -18,9 +18,6 @@ from pytest_readiness.facts.declarations import Declaration, Declarations
 from pytest_readiness.report.model import DeclarationState, Declared
 from pytest_readiness.results import Severity
 from pytest_readiness.settings_keys import DURATION, suggestion
-
-if TYPE_CHECKING:
-    pass
 
 ANY = "any"
 SOON = timedelta(days=7)

@@ -1,120 +1,48 @@
-"""Several runs, one report: what counts, what is refused, and that nothing gets better."""
+"""Several runs, one report: what counts, and that nothing gets better."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_readiness.errors import ReadinessError
-from pytest_readiness.gathered import NO_RUN, NOT_SELECTED, OWN_SECTION
-from pytest_readiness.merge import Given, Main, fact_folders, merge
+from pytest_readiness.gathered import NO_RUN, NOT_SELECTED
+from pytest_readiness.merge import Given, fact_folders
 from pytest_readiness.report.model import (
-    Item,
     Report,
     Shard,
     Verdict,
     WaiverState,
 )
 from pytest_readiness.results import Finding, Outcome, Severity
-from pytest_readiness.settings import from_values
-from pytest_readiness.verdict import completeness, judge
+from pytest_readiness.verdict import completeness
+from tests.merging import (
+    ERROR,
+    FAIL,
+    IDS,
+    KUBERNETES,
+    NOTAPPLICABLE,
+    NOTCHECKED,
+    NOW,
+    PASS,
+    PLACEHOLDER,
+    PRODUCTION,
+    REST,
+    STAGING,
+    again,
+    merged,
+    of,
+    own,
+    placeholder,
+    refused,
+    run,
+    waived,
+)
+from tests.properties import bounded
 from tests.report import sample
-
-IDS = ("k8s-nodes", "k8s-version", "ch-disk", "load-throughput")
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-PRODUCTION = Main(environment="production", max_age=timedelta(hours=24), elsewhere={}, ini=None)
-STAGING = msgspec.structs.replace(PRODUCTION, elsewhere={"load-throughput": "staging"})
-PLACEHOLDER = "judged by a run of staging: `readiness merge`"
-PASS, FAIL, ERROR = Outcome.PASS, Outcome.FAIL, Outcome.ERROR
-NOTCHECKED, NOTAPPLICABLE = Outcome.NOTCHECKED, Outcome.NOTAPPLICABLE
-
-
-def waived(id: str) -> Item:
-    waiver = msgspec.structs.replace(sample.WAIVER, item=id)
-    return sample.item(id, outcome=FAIL, waiver=waiver, findings=(Finding("a", "is small"),))
-
-
-def own(id: str, outcome: Outcome = PASS, **changes: Any) -> Item:
-    return sample.item(id, section=OWN_SECTION, subsection="shop", outcome=outcome, **changes)
-
-
-def placeholder() -> Item:
-    return sample.item("load-throughput", outcome=NOTCHECKED, reason=PLACEHOLDER)
-
-
-def run(
-    id: str,
-    *said: Item | str,
-    environment: str = "production",
-    hours: float = 1,
-    values: dict[str, dict[str, str]] | None = None,
-    verdict: Verdict | None = None,
-    run: dict[str, Any] | None = None,
-    target: dict[str, Any] | None = None,
-    **changes: Any,
-) -> Given:
-    """Return a run that gave these results (an id: it passes), and was asked for nothing else."""
-    items = [
-        sample.item(one, evidence=(sample.proof(),)) if isinstance(one, str) else one
-        for one in said
-    ]
-    known = {item.id: item for item in items}
-    unasked = [sample.item(one, outcome=NOTCHECKED, reason=NOT_SELECTED) for one in IDS]
-    whole = (
-        *(known.pop(item.id, item) for item in unasked),
-        *known.values(),
-    )
-    asked = [item.id for item in items]
-    made = sample.report(whole)
-    return Given(
-        path=id,
-        sha256=sample.digest(id),
-        report=msgspec.structs.replace(
-            made,
-            run=msgspec.structs.replace(
-                made.run,
-                id=id,
-                started=(NOW - timedelta(hours=hours, minutes=1)).isoformat(),
-                ended=(NOW - timedelta(hours=hours)).isoformat(),
-                **{"lab": None, "selection": f"-m {id}", **(run or {})},
-            ),
-            target=msgspec.structs.replace(
-                made.target, environment=environment, identity={}, **(target or {})
-            ),
-            settings=msgspec.structs.replace(made.settings, values=values or {}),
-            completeness=completeness(whole, asked),
-            verdict=verdict or judge(whole, selected=asked, missing=(), narrowed=None),
-            **changes,
-        ),
-    )
-
-
-def merged(*runs: Given, main: Main = PRODUCTION, moment: datetime = NOW, id: str = "m") -> Report:
-    return merge(runs, main, id=id, command="readiness merge", moment=moment)
-
-
-def again(report: Report) -> Given:
-    """Return a merge as a run to be merged."""
-    return Given(report=report, sha256=sample.digest("merge"), path=report.run.id)
-
-
-def refused(*runs: Given, main: Main = PRODUCTION) -> str:
-    with pytest.raises(ReadinessError) as error:
-        merged(*runs, main=main)
-    return str(error.value)
-
-
-def of(report: Report, id: str) -> Item:
-    return next(item for item in report.items if item.id == id)
-
-
-KUBERNETES = run("a", "k8s-nodes", "k8s-version")
-REST = run("b", "ch-disk", "load-throughput", hours=2)
 
 
 def test_parts_that_pass_and_cover_all_are_ready() -> None:
@@ -282,155 +210,6 @@ def test_a_merge_is_as_old_as_its_oldest_shard() -> None:
     assert of(report, "k8s-nodes").reason == "the run b of 2026-11-24 is older than 24h"
 
 
-def test_refuses_a_run_of_the_future() -> None:
-    assert "correct the clock" in refused(run("a", *IDS, hours=-1))
-    assert merged(run("a", *IDS, hours=-0.05)).verdict.name == "READY"
-
-
-# What keeps runs apart
-
-
-@pytest.mark.parametrize("name", ["system", "phase", "release", "commit", "image"])
-def test_refuses_another_target_naming_both(name: str) -> None:
-    text = refused(KUBERNETES, run("b", *IDS[2:], target={name: "other"}))
-    assert "'other' in b (run b)" in text
-    assert text.startswith(f"{name}: ")
-    assert "in a (run a)" in text
-
-
-def test_all_differences_are_said_at_once() -> None:
-    other = run("b", "ch-disk", target={"release": None, "commit": "c"}, run={"lab": ("fault",)})
-    other = msgspec.structs.replace(
-        other,
-        report=msgspec.structs.replace(
-            other.report, checklist=msgspec.structs.replace(other.report.checklist, sha256="0")
-        ),
-    )
-    lines = refused(KUBERNETES, other).splitlines()
-    assert [line.partition(":")[0] for line in lines[:3]] == ["checklist", "release", "commit"]
-    assert "none in b (run b)" in lines[1]
-    assert lines[3] == "b (run b) asked the lab, a (run a) did not"
-
-
-def test_refuses_other_items_of_one_checklist() -> None:
-    other = run("b", "ch-disk", sample.item("extra"))
-    assert "not the same items" in refused(KUBERNETES, other)
-
-
-def test_refuses_the_same_run_twice_also_inside_a_merge() -> None:
-    assert "run a is in a and in a: give it once" in refused(KUBERNETES, KUBERNETES)
-    first = again(merged(KUBERNETES, REST))
-    assert "run a is in m and in a" in refused(first, KUBERNETES)
-
-
-@pytest.mark.parametrize("id", ["../a", ".hidden", "a/b", ""])
-def test_refuses_an_id_that_is_no_name_of_a_folder(id: str) -> None:
-    assert "is no id of a run" in refused(run(id, *IDS))
-
-
-def test_refuses_a_time_that_is_none() -> None:
-    assert "'soon' is no time" in refused(run("a", *IDS, run={"command": "x"}), _without_time())
-
-
-def _without_time() -> Given:
-    other = run("b", "ch-disk")
-    changed = msgspec.structs.replace(other.report.run, ended="soon")
-    return msgspec.structs.replace(other, report=msgspec.structs.replace(other.report, run=changed))
-
-
-def test_settings_are_joined_and_differences_refused() -> None:
-    one = {"readiness": {"safety": "S2", "timeout": "10s"}, "kubernetes": {"min_nodes": "3"}}
-    two = {"readiness": {"safety": "S1", "timeout": "5s"}, "clickhouse": {"min_replicas": "3"}}
-    first, second = run("a", *IDS[:2], values=one), run("b", *IDS[2:], values=two)
-    values = merged(first, second).settings.values
-    assert set(values) == {"readiness", "kubernetes", "clickhouse"}
-    other = run("c", "k8s-nodes", values={"kubernetes": {"min_nodes": "1"}})
-    assert refused(first, second, other) == (
-        "[kubernetes] min_nodes: '3' in a (run a), '1' in c (run c)"
-    )
-
-
-def test_a_limit_that_one_ini_leaves_out_is_a_difference() -> None:
-    none: dict[str, dict[str, str]] = {"kubernetes": {"context": "prod"}}
-    lower = {"kubernetes": {"context": "prod", "min_nodes": "1"}}
-    said = "[kubernetes] min_nodes: written in b (run b), and not in a (run a)"
-    first, second = run("a", *IDS[:2], values=none), run("b", *IDS[2:], values=lower)
-    between = run("c", values={"clickhouse": {"cluster": "risk"}})
-    assert refused(first, between, second) == refused(second, between, first) == said
-
-
-def test_the_addresses_of_a_lab_are_its_runs_own() -> None:
-    def of_lab(id: str, faults: str, *ids: str) -> Given:
-        values = {
-            "kubernetes": {"kubeconfig": f"/tmp/{id}"},
-            "clickhouse": {"url": f"clickhouse+http://r@127.0.0.1:{len(id)}/risk"},
-        }
-        lab = {"lab": {"faults": faults}} if faults != "none" else {}
-        return run(id, *ids, values={**values, **lab}, run={"lab": (faults,)})
-
-    assert merged(of_lab("a", "x", *IDS[:2]), of_lab("bb", "x", *IDS[2:])).verdict.name == "READY"
-    text = refused(of_lab("a", "x", *IDS[:2]), of_lab("bb", "y", *IDS[2:]))
-    assert text == "[lab] faults: 'x' in a (run a), 'y' in bb (run bb)"
-    real = refused(of_lab("a", "none", *IDS[:2]), of_lab("bb", "none", *IDS[2:]))
-    assert "[kubernetes] kubeconfig: '/tmp/a'" in real
-
-
-def test_refuses_two_clusters_of_one_environment() -> None:
-    def said(id: str, uid: str, server: str) -> Given:
-        made = run(id, *IDS)
-        target = msgspec.structs.replace(
-            made.report.target, identity={"kubernetes": f"server={server} uid={uid}"}
-        )
-        return msgspec.structs.replace(
-            made, report=msgspec.structs.replace(made.report, target=target)
-        )
-
-    report = merged(said("a", "6f0c", "https://one"), said("b", "6f0c", "https://two"))
-    assert report.target.identity == {
-        "kubernetes": "server=https://one uid=6f0c; server=https://two uid=6f0c"
-    }
-    text = refused(said("a", "6f0c", "https://one"), said("b", "7777", "https://one"))
-    assert text == "kubernetes: cluster 6f0c in a (run a), 7777 in b (run b)"
-
-
-def _ini(**readiness: str) -> Main:
-    values = {
-        "readiness": {
-            "system": "st-risk-platform",
-            "environment": "production",
-            "phase": "verification",
-            "commit": sample.full().target.commit or "",
-            "image": sample.full().target.image or "",
-            **readiness,
-        },
-        "elsewhere": {"load-throughput": "staging"},
-    }
-    made = from_values(values, origin="readiness.ini", base=Path.cwd())
-    return Main(
-        environment="production",
-        max_age=made.readiness.max_age,
-        elsewhere=made.elsewhere,
-        ini=made,
-    )
-
-
-def test_the_main_ini_decides_over_the_recorded_settings() -> None:
-    recorded = {"readiness": {"max_age": "1h"}}
-    main = run("a", *IDS[:3], placeholder(), hours=2, values=recorded)
-    staging = run("s", "load-throughput", environment="staging")
-    report = merged(main, staging, main=_ini(release="2.4.1", max_age="3h"))
-    assert report.verdict.name == "READY"
-    assert report.settings.values["readiness"]["max_age"] == "3h"
-    assert report.settings.values["elsewhere"] == {"load-throughput": "staging"}
-    assert refused(main, main=_ini(release="2.4.0")) == (
-        "release: '2.4.0' in readiness.ini, '2.4.1' in a (run a)"
-    )
-    assert "release: none in readiness.ini" in refused(main, main=_ini())
-
-
-# How shards ended
-
-
 @pytest.mark.parametrize(("code", "ends"), [(2, 6), (3, 6), (4, 6), (1, 1)])
 def test_a_run_that_broke_off_is_not_made_good(code: int, ends: int) -> None:
     broken = Verdict(name="PARTIAL", exit_code=code, reasons=("the run was interrupted",))
@@ -533,7 +312,7 @@ def _core(report: Report) -> object:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@bounded(150)
 @given(_SAID, st.randoms(use_true_random=False))
 def test_the_order_of_runs_changes_nothing(said: Any, random: Any) -> None:
     runs = _made(said)
@@ -541,7 +320,7 @@ def test_the_order_of_runs_changes_nothing(said: Any, random: Any) -> None:
     assert _core(merged(*runs, main=STAGING)) == _core(merged(*shuffled, main=STAGING))
 
 
-@settings(max_examples=150, deadline=None)
+@bounded(150)
 @given(_SAID)
 def test_no_item_is_better_than_in_the_worst_run_that_counts(said: Any) -> None:
     runs = _made(said)
@@ -565,7 +344,7 @@ def test_no_item_is_better_than_in_the_worst_run_that_counts(said: Any) -> None:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@bounded(150)
 @given(_SAID, st.integers(0, 4))
 def test_merging_in_two_steps_gives_the_same(said: Any, cut: int) -> None:
     runs = [one for one in _made(said) if one.ended > NOW - timedelta(hours=24)]

@@ -8,8 +8,7 @@ import pytest
 
 from pytest_readiness.report.model import DeclarationState, Declared, ListedWaiver, WaiverState
 from pytest_readiness.results import Outcome, Severity
-from tests.report import sample
-from tests.test_merge import (
+from tests.merging import (
     ERROR,
     FAIL,
     IDS,
@@ -22,6 +21,7 @@ from tests.test_merge import (
     run,
     waived,
 )
+from tests.report import sample
 
 
 def _listed(state: WaiverState, **changes: Any) -> ListedWaiver:

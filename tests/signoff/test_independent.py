@@ -12,12 +12,13 @@ from pytest_readiness.report.model import Report
 from pytest_readiness.signoff import policy
 from pytest_readiness.signoff.refusals import Cause
 from pytest_readiness.signoff.verify import verify
+from tests.properties import bounded
 from tests.signoff import independent
 from tests.signoff.keys import Person
 from tests.signoff.refused import CASES
 from tests.signoff.runs import AT, BOTH, SignedRun, ready, signed_run, team, with_waivers
 from tests.signoff.spoil import nothing
-from tests.signoff.test_mutations import CHANGES, Change, apply, bounded, python_alone
+from tests.signoff.test_mutations import CHANGES, Change, apply, python_alone
 
 MADE = ["sshsig", "dsse", "both", *CASES]
 

@@ -16,26 +16,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.signoff import dsse, policy, sshsig
 from pytest_readiness.signoff.verify import verify
+from tests.properties import bounded
 from tests.signoff.refused import CASES
 from tests.signoff.runs import AT, BOTH, SignedRun, ready, signed_run, team, with_waivers
 from tests.signoff.spoil import SEC, nothing
-
-
-def bounded(examples: int) -> settings:
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-
 
 _VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, "", [], {}, "approved", "approved-with-waivers", "READY",
