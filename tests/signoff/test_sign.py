@@ -22,21 +22,6 @@ SEC = "security-lead"
 STATEMENT = f"signoffs/{SEC}.statement.json"
 
 
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> dict[str, keys.Person]:
-    return desk.people(tmp_path_factory.mktemp("keys"))
-
-
-@pytest.fixture
-def ready(tmp_path: Path, people: dict[str, keys.Person]) -> Desk:
-    return Desk(tmp_path, people).rule().has(desk.report())
-
-
-@pytest.fixture
-def waived(tmp_path: Path, people: dict[str, keys.Person]) -> Desk:
-    return Desk(tmp_path, people).rule(f'accept_waivers = ["{SEC}"]').has(desk.waived())
-
-
 def test_four_people_sign_and_it_is_signed_off(ready: Desk) -> None:
     before = ready.files()
     for number, role in enumerate(desk.ROLES, 1):

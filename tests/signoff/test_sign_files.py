@@ -9,21 +9,11 @@ import pytest
 from pytest_readiness.clock import now
 from pytest_readiness.signoff import policy, request, signing, verify
 from pytest_readiness.signoff.statement import Decision
-from tests.signoff import desk, keys
+from tests.signoff import desk
 from tests.signoff.desk import Desk
 
 SEC = "security-lead"
 STATEMENT = f"signoffs/{SEC}.statement.json"
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> dict[str, keys.Person]:
-    return desk.people(tmp_path_factory.mktemp("keys"))
-
-
-@pytest.fixture
-def ready(tmp_path: Path, people: dict[str, keys.Person]) -> Desk:
-    return Desk(tmp_path, people).rule().has(desk.report())
 
 
 class TestSupersedes:

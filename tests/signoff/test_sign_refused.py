@@ -16,21 +16,6 @@ SEC = "security-lead"
 STATEMENT = f"signoffs/{SEC}.statement.json"
 
 
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> dict[str, keys.Person]:
-    return desk.people(tmp_path_factory.mktemp("keys"))
-
-
-@pytest.fixture
-def ready(tmp_path: Path, people: dict[str, keys.Person]) -> Desk:
-    return Desk(tmp_path, people).rule().has(desk.report())
-
-
-@pytest.fixture
-def waived(tmp_path: Path, people: dict[str, keys.Person]) -> Desk:
-    return Desk(tmp_path, people).rule(f'accept_waivers = ["{SEC}"]').has(desk.waived())
-
-
 class TestRefuses:
     @pytest.fixture
     def refusal(self, ready: Desk) -> desk.Refusal:
