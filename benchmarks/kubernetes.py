@@ -37,6 +37,7 @@ def ours(kubeconfig: Path) -> str:
 
     from pytest_readiness.checklist.infrastructure import test_kubernetes as checks
     from pytest_readiness.facts import kubernetes as facts
+    from pytest_readiness.facts.fact import Fact
     from pytest_readiness.probes import kubernetes as probe
     from pytest_readiness.results import Evidence, Safety
     from pytest_readiness.settings import Kubernetes, Phase, Readiness, Settings
@@ -48,7 +49,7 @@ def ours(kubeconfig: Path) -> str:
     )
     client = probe.connect(settings, "benchmark")
 
-    def recorded(answer: facts.Fact) -> facts.Fact:
+    def recorded(answer: Fact) -> Fact:
         return msgspec.json.decode(msgspec.json.encode(answer), type=type(answer))
 
     pods, nodes, policies = (

@@ -28,10 +28,8 @@ from pytest_readiness.results import Severity
 from pytest_readiness.run import Context
 from pytest_readiness.runner import PROPERTY
 from pytest_readiness.selection import ROOT, place
-from pytest_readiness.signoff import attest
 from pytest_readiness.store import FOLDER
 
-SIGNED = ("signoffs", "report.json.intoto.jsonl")  # what people add to a run directory
 TOLD = ".own.json"  # in the folder of facts: the project's own checks, as workers collected them
 
 
@@ -199,7 +197,7 @@ def prepare(directory: Path) -> FileLock:
     Raises pytest.UsageError when the directory cannot be written, is in use, or holds a signed
     report or facts that no run has left there.
     """
-    if any((directory / name).exists() for name in SIGNED):
+    if any((directory / name).exists() for name in (model.SIGNOFFS, model.ENVELOPES)):
         raise pytest.UsageError(
             f"{directory} holds a signed report: name another with --readiness-report"
         )
@@ -217,7 +215,7 @@ def prepare(directory: Path) -> FileLock:
             (directory / name).unlink(missing_ok=True)
         for path in directory.glob(".report.*"):  # of a run that was killed as it wrote them
             path.unlink()
-        for path in directory.glob(f"{attest.FOLDER}/*"):
+        for path in directory.glob(f"{model.ATTESTATIONS}/*"):
             path.unlink()
         if (directory / FOLDER).exists():
             shutil.rmtree(directory / FOLDER)

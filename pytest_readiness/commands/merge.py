@@ -27,9 +27,9 @@ _TAKEN = (
     *model.FILES,
     journal.FILE,
     "facts",
-    "signoffs",
-    "attestations",
-    f"{model.FILES[0]}.intoto.jsonl",
+    model.SIGNOFFS,
+    model.ATTESTATIONS,
+    model.ENVELOPES,
 )
 
 

@@ -6,11 +6,7 @@ PYTEST_DONT_REWRITE
 from datetime import datetime
 from typing import Literal
 
-import msgspec
-
-
-class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """Base of these facts: frozen, and unreadable to a version that has other fields."""
+from pytest_readiness.facts.fact import Fact
 
 
 class Declaration(Fact, kw_only=True, frozen=True):

@@ -9,13 +9,9 @@ PYTEST_DONT_REWRITE
 from datetime import datetime
 from typing import Literal
 
-import msgspec
+from pytest_readiness.facts.fact import Fact
 
 Operator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
-
-
-class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """Base of these facts: frozen, and unreadable to a version that has other fields."""
 
 
 class Unreadable(Fact, kw_only=True, frozen=True):

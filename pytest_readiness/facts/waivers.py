@@ -5,11 +5,7 @@ PYTEST_DONT_REWRITE
 
 from datetime import datetime
 
-import msgspec
-
-
-class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """Base of these facts: frozen, and unreadable to a version that has other fields."""
+from pytest_readiness.facts.fact import Fact
 
 
 class Waiver(Fact, kw_only=True, frozen=True):

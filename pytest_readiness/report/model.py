@@ -22,6 +22,9 @@ from pytest_readiness.results import (
 SCHEMA = "pytest-readiness/report/v1"
 JOURNAL = "journal.jsonl"  # of a run that has begun, in the same directory
 FILES = ("report.json", "report.html", "report.md")
+# What people and machines add to a run directory (docs/signoff.md, Files).
+SIGNOFFS, ENVELOPES = "signoffs", f"{FILES[0]}.intoto.jsonl"
+ATTESTATIONS = "attestations"
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from pytest_readiness.signoff import files, report_state, sshsig, statement
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.verify import Verification
 
-FOLDER = "attestations"
+FOLDER = model.ATTESTATIONS
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 SVR = "https://in-toto.io/attestation/svr/v0.2"
 NAMESPACE = "test-result@attestation.readiness"

@@ -15,7 +15,7 @@ import msgspec
 
 from pytest_readiness.clock import rfc3339
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.signoff import certificate, openssh, sshsig, wire
+from pytest_readiness.signoff import certificate, dsse, openssh, sshsig, wire
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.signers import Line
 
@@ -56,12 +56,11 @@ def by_dsse(policy: Policy, role: str, pem: bytes) -> str:
 
     Raises ReadinessError when there is none, or more than one.
     """
-    mine = _blob(pem, "the key")
+    mine = dsse.ssh_blob(pem)
     known = [
         principal
         for principal in policy.roles[role]
-        if principal in policy.dsse_keys
-        and _blob(policy.dsse_keys[principal], str(policy.dsse_paths[principal])) == mine
+        if principal in policy.dsse_keys and dsse.ssh_blob(policy.dsse_keys[principal]) == mine
     ]
     people = ", ".join(policy.roles[role])
     # ssh-keygen makes no PEM of an ed25519 key: whoever keeps the policy takes it from here.
@@ -75,7 +74,7 @@ def by_dsse(policy: Policy, role: str, pem: bytes) -> str:
 
 def fingerprint(pem: bytes) -> str:
     """Return `SHA256:...` of a public key, as ssh-keygen prints it. Raises ReadinessError."""
-    return wire.fingerprint(_blob(pem, "the key"))
+    return wire.fingerprint(dsse.ssh_blob(pem))
 
 
 def passphrase(key: Path) -> bytes:
@@ -215,17 +214,3 @@ def _written(blob: bytes) -> str:
     from base64 import b64encode
 
     return f"{wire.key_type(blob)} {b64encode(blob).decode()}"
-
-
-def _blob(pem: bytes, what: str) -> bytes:
-    """Return the key as SSH writes it, so that one key is the same bytes in both formats."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-
-    try:
-        line = serialization.load_pem_public_key(pem).public_bytes(
-            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-        )
-        return wire.public_key(line.decode())[1]
-    except (ValueError, UnsupportedAlgorithm, wire.Malformed) as error:
-        raise ReadinessError(f"{what} is not a public key in PEM: {error}") from error

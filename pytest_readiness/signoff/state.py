@@ -20,9 +20,9 @@ from pytest_readiness.report import model
 from pytest_readiness.signoff import dsse, files, report_state, sshsig, statement
 from pytest_readiness.signoff.refusals import Refused
 
-FOLDER = "signoffs"
+FOLDER = model.SIGNOFFS
 SUPERSEDED = "superseded"
-LINES = "report.json.intoto.jsonl"
+LINES = model.ENVELOPES
 ENDING = ".statement.json"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_readiness.errors import ProbeErrorKind
 from pytest_readiness.facts import kubernetes as facts
+from pytest_readiness.facts.fact import Fact
 from pytest_readiness.lab.k8s_faults import Deny, Fault, PathAnswer
 from pytest_readiness.lab.kubernetes_api import KubernetesApi
 from pytest_readiness.probes import kubernetes as probe
@@ -24,7 +25,7 @@ from tests.probes.kubernetes_target import (
 )
 from tests.probes.kubernetes_world import POLICY, SECRET, WORLD, nodes
 
-QUESTIONS: list[Callable[[Client], facts.Fact]] = [
+QUESTIONS: list[Callable[[Client], Fact]] = [
     probe.identity,
     probe.version,
     probe.health,
@@ -145,7 +146,7 @@ def test_healthz_is_asked_where_readyz_does_not_exist(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_every_fact_survives_being_recorded(
-    question: Callable[[Client], facts.Fact], tmp_path: Path
+    question: Callable[[Client], Fact], tmp_path: Path
 ) -> None:
     with KubernetesApi(WORLD) as api:
         answer = question(client(api, tmp_path))
