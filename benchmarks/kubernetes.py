@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,18 +37,14 @@ def ours(kubeconfig: Path) -> str:
     import msgspec
 
     from pytest_readiness.checklist.infrastructure import test_kubernetes as checks
-    from pytest_readiness.facts import kubernetes as facts
-    from pytest_readiness.facts.fact import Fact
-    from pytest_readiness.probes import kubernetes as probe
-    from pytest_readiness.results import Evidence, Safety
-    from pytest_readiness.settings import Kubernetes, Phase, Readiness, Settings
+    from pytest_readiness.results.evidence import Evidence
+    from pytest_readiness.targets.fact import Fact
+    from pytest_readiness.targets.kubernetes import facts, probe
+    from pytest_readiness.targets.kubernetes.section import Kubernetes
+    from pytest_readiness.transport.caller import Caller
 
     limits = Kubernetes(kubeconfig=kubeconfig, context="bench", namespace=NAMESPACE)
-    readiness = Readiness(system="bench", environment="bench", phase=Phase("all"), safety=Safety.S1)
-    settings = Settings(
-        path=kubeconfig, sha256="", values={}, readiness=readiness, kubernetes=limits
-    )
-    client = probe.connect(settings, "benchmark")
+    client = probe.connect(limits, Caller("benchmark", timedelta(seconds=10)))
 
     def recorded(answer: Fact) -> Fact:
         return msgspec.json.decode(msgspec.json.encode(answer), type=type(answer))

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pytest_readiness import catalogue
 from pytest_readiness.catalogue import CatalogueItem
-from pytest_readiness.discovery import DiscoveredCheck, checks
-from pytest_readiness.settings import ITEM_SECTIONS, KeyOf, sections
+from pytest_readiness.checklist.discovery import DiscoveredCheck, checks
+from pytest_readiness.settings import KeyOf, sections
+from pytest_readiness.settings.sections import ITEM_SECTIONS
 
 FOLDER = Path(__file__).parent
 _NOTICE = "<!-- Written by docs/generate.py: change what it reads, then run it. -->"

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = args.command(args)
         sys.stdout.flush()
     except ReadinessError as error:
-        from pytest_readiness.report.view import clean
+        from pytest_readiness.text import clean
 
         print(clean(str(error)), file=sys.stderr)  # it may quote what others wrote
         return USAGE

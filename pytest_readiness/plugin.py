@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_readiness.markers import OWN, SECTIONS
+from pytest_readiness.run.markers import OWN, SECTIONS
 
 if TYPE_CHECKING:
-    from pytest_readiness.activate import Activation
+    from pytest_readiness.run.activate import Activation
 
 CHECKLIST = Path(__file__).with_name("checklist")
 # Options with which nothing runs: nothing is asked, and no earlier report replaced.
@@ -44,11 +44,15 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in SECTIONS:
         config.addinivalue_line("markers", f"{name}: readiness items of this part of the checklist")
     if _is_worth_a_look(config):
-        from pytest_readiness.selection import asks_for_checklist
+        from pytest_readiness.run.command_line import asks_for_checklist
 
         if asks_for_checklist(config):
-            from pytest_readiness.activate import activate
+            from pytest_readiness.errors import ReadinessError
 
+            try:
+                from pytest_readiness.run.activate import activate
+            except ReadinessError as error:  # a target of another distribution
+                raise pytest.UsageError(str(error)) from error
             config.stash[ACTIVE] = activate(config)
 
 
@@ -73,9 +77,9 @@ def pytest_collection_modifyitems(
     activation = config.stash.get(ACTIVE, None)
     if activation is not None:
         activation.add_items(session, items)
-    elif "pytest_readiness.checks" in sys.modules:
+    elif "pytest_readiness.checklist.check" in sys.modules:
         # The project's own checks run as ordinary tests and need their notebook.
-        from pytest_readiness import fixtures
+        from pytest_readiness.run import fixtures
 
         if not config.pluginmanager.is_registered(fixtures):
             config.pluginmanager.register(fixtures, "readiness-fixtures")

@@ -7,7 +7,7 @@ import msgspec
 
 from pytest_readiness.checklist.infrastructure import test_clickhouse as clickhouse
 from pytest_readiness.errors import NothingExamined, ProbeError
-from pytest_readiness.results import Evidence, Outcome
+from pytest_readiness.results.evidence import Evidence, Outcome
 
 # The check of each item of the ClickHouse section, and the questions it is judged on.
 CLICKHOUSE: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {

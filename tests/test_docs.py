@@ -7,7 +7,8 @@ from types import ModuleType
 import pytest
 
 from pytest_readiness import catalogue
-from pytest_readiness.settings import ITEM_SECTIONS, sections
+from pytest_readiness.settings import sections
+from pytest_readiness.settings.sections import ITEM_SECTIONS
 
 DOCS = Path(__file__).parents[1] / "docs"
 

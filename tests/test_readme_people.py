@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_readiness import catalogue, waivers
-from tests.plugin.project import READY_INI
+from pytest_readiness import catalogue
+from pytest_readiness.people import waivers
+from tests.run.project import READY_INI
 from tests.servers.programs import need
 from tests.test_readme import PEOPLE, blocks, run
 

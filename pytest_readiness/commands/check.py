@@ -3,22 +3,38 @@
 PYTEST_DONT_REWRITE
 """
 
+import os
+import secrets
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import indent, wrap
 from typing import TYPE_CHECKING
 
+from pytest_readiness.clock import now
 from pytest_readiness.errors import ProbeError
 from pytest_readiness.lab.process import lab_of
-from pytest_readiness.report.view import plural
 from pytest_readiness.settings import Settings, load
-from pytest_readiness.settings_keys import suggestion
+from pytest_readiness.targets import targets
+from pytest_readiness.targets.section import Section
+from pytest_readiness.text import plural, suggestion
 
 if TYPE_CHECKING:
-    from pytest_readiness.questions import TargetAnswer
+    from pytest_readiness.record.asker import Asker
+    from pytest_readiness.record.store import FactStore
 
 INCOMPLETE = 6  # as the run's: something could not be asked
+
+
+@dataclass(frozen=True, slots=True)
+class TargetAnswer:
+    """What is said of one target: where it is, and what it would not tell."""
+
+    source: str
+    asked: int
+    refusals: tuple[ProbeError, ...]
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -46,12 +62,13 @@ def written(settings: Settings) -> Iterator[str]:
 
     Raises SettingsError with all that is wrong with the files.
     """
-    from pytest_readiness import catalogue, declarations, people
-    from pytest_readiness.report.model import DeclarationState
+    from pytest_readiness import catalogue
+    from pytest_readiness.people import declarations, recorded
+    from pytest_readiness.results.model import DeclarationState
 
-    found, items = people.read(settings), catalogue.for_phase(settings.readiness.phase)
+    found, items = recorded.read(settings), catalogue.for_phase(settings.readiness.phase)
     if found.declarations is not None:
-        set_targets = people.set_targets(settings)
+        set_targets = recorded.set_targets(settings)
         listed = declarations.listed(found.declarations, items, settings.readiness, set_targets)
         counting = sum(one.state is DeclarationState.COUNTS for one in listed)
         yield f"{found.declarations.file}: valid: {counting} of {len(listed)} declarations count"
@@ -66,14 +83,12 @@ def written(settings: Settings) -> Iterator[str]:
 
 def ask(settings: Settings) -> int:
     """Print what each target answers; return 0 when every question is answered, else 6."""
-    from pytest_readiness.questions import ask_targets
-
     answers = ask_targets(settings)
     print("\n".join(told(answers)))
     return INCOMPLETE if not answers or any(answer.refusals for answer in answers) else 0
 
 
-def told(answers: Sequence["TargetAnswer"]) -> Iterator[str]:
+def told(answers: Sequence[TargetAnswer]) -> Iterator[str]:
     """Yield the lines for people: a target, then each question that it does not answer."""
     if not answers:
         yield "no target has a section: nothing can be asked"
@@ -95,3 +110,36 @@ def _refusal(refusal: ProbeError) -> Iterator[str]:
     yield from wrap(line, 79, initial_indent="  ", subsequent_indent="    ")
     # Advice may be a snippet to paste: its lines stay as they are.
     yield indent(refusal.advice, "    ")
+
+
+def ask_targets(settings: Settings) -> list[TargetAnswer]:
+    """Put every question of every target that the settings name, keeping nothing."""
+    from pytest_readiness.record.asker import Asker
+
+    with TemporaryDirectory(prefix="readiness-check-") as folder:
+        asker = Asker(settings, _store(Path(folder), settings), "check")
+        return [_ask_all(asker, name, section) for name, section in settings.targets.items()]
+
+
+def _ask_all(asker: "Asker", target: str, section: Section) -> TargetAnswer:
+    refusals: dict[str, ProbeError] = {}
+    for question in section.QUESTIONS:
+        try:
+            asker.answer(targets()[target].fixture(question))
+        except ProbeError as error:
+            refusals.setdefault(str(error), error)
+    source = f"{target} {section.words()['at']}"
+    return TargetAnswer(source, len(section.QUESTIONS), tuple(refusals.values()))
+
+
+def _store(folder: Path, settings: Settings) -> "FactStore":
+    """Return a store for questions whose answers nobody keeps."""
+    from pytest_readiness.record.redact import Redactor
+    from pytest_readiness.record.store import FOLDER, FactStore
+
+    (folder / FOLDER).mkdir()
+    redactor = Redactor(secrets.token_bytes(16))
+    redactor.learn(settings.secrets())
+    redactor.learn_environment(os.environ)
+    deadline = now() + settings.readiness.deadline
+    return FactStore(folder, redactor, deadline=deadline, recorded=False)

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_readiness import catalogue, declaration_file, declarations, people, toml_tables
+from pytest_readiness import catalogue
 from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.clock import begins, ends, now
-from pytest_readiness.declaration_file import Row
-from pytest_readiness.declarations import State
 from pytest_readiness.errors import ReadinessError
+from pytest_readiness.people import declaration_file, declarations, recorded
+from pytest_readiness.people.declaration_file import Row
+from pytest_readiness.people.declarations import State
 from pytest_readiness.settings import Settings, load
-from pytest_readiness.settings_keys import suggestion
+from pytest_readiness.text import suggestion
+from pytest_readiness.written import tables
 
 if TYPE_CHECKING:
     from pytest_readiness.signoff.policy import Policy
@@ -68,11 +70,11 @@ def main(args: Namespace) -> int:
     """
     item = _item(args.item)
     settings = load(args.readiness_ini, resolve=False) if args.readiness_ini.is_file() else None
-    policy = people.policy_of(settings) if settings else None
+    policy = recorded.policy_of(settings) if settings else None
     path = args.file or (settings and settings.readiness.declarations) or FILE
     before = _bytes(path)
     # A file that cannot be read as it stands is not made longer.
-    toml_tables.parse(before, path.name, "declaration", Row, declaration_file.DATES)
+    tables.parse(before, path.name, "declaration", Row, declaration_file.DATES)
     row = _Asked(args, item, settings, policy).row(path.parent)
     if args.sign:
         row = _signed(row, args.key, policy)
@@ -153,7 +155,7 @@ class _Asked:
 
     def _role(self, by: str) -> str | None:
         roles = self.policy.roles if self.policy else {}
-        mine = [role for role, people in roles.items() if by in people]
+        mine = [role for role, recorded in roles.items() if by in recorded]
         return mine[0] if len(mine) == 1 else None
 
     def _until(self, day: str) -> str | None:
@@ -186,7 +188,7 @@ def _refuse(
     row: Row, path: Path, item: CatalogueItem, settings: Settings | None, policy: "Policy | None"
 ) -> None:
     """Raise ReadinessError for a word that a policy which is there would not let count."""
-    if settings is None or policy is None or people.target_set(settings, item):
+    if settings is None or policy is None or recorded.target_set(settings, item):
         return
     at = now()
     fact = declaration_file.fact(0, row, path.parent, policy, at)
@@ -245,12 +247,12 @@ def _bytes(path: Path) -> bytes:
 
 def _append(path: Path, before: bytes, row: Row) -> None:
     """Write the file with the table at its end, whole, once it reads as it should."""
-    from pytest_readiness.report.write import write_whole
+    from pytest_readiness.record.whole import write_whole
 
     gap = b"" if not before else b"\n" if before.endswith(b"\n") else b"\n\n"
     data = before + gap + table(row).encode()
-    old = toml_tables.parse(before, path.name, "declaration", Row, declaration_file.DATES)
-    new = toml_tables.parse(data, path.name, "declaration", Row, declaration_file.DATES)
+    old = tables.parse(before, path.name, "declaration", Row, declaration_file.DATES)
+    new = tables.parse(data, path.name, "declaration", Row, declaration_file.DATES)
     if new[:-1] != old or new[-1].row != row:
         raise ReadinessError(f"{path}: what would be written does not read as it was said")
     try:
@@ -284,7 +286,7 @@ def _says(
     path: Path, item: CatalogueItem, settings: Settings | None, policy: "Policy | None"
 ) -> str:
     facts = declaration_file.read(path, policy, now())
-    if settings is not None and people.target_set(settings, item):
+    if settings is not None and recorded.target_set(settings, item):
         return f"it does not count: [{item.target}] is set: its probe judges"
     target = settings.readiness if settings else _Target()
     judged = declarations.weigh(facts, facts.items[-1], item, target)

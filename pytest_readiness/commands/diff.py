@@ -30,7 +30,7 @@ def main(args: argparse.Namespace) -> int:
 
     from pytest_readiness.report import changes_text
     from pytest_readiness.report.changes import compare
-    from pytest_readiness.report.model import read
+    from pytest_readiness.results.model import read
 
     changes = compare(read(_file(args.old)), read(_file(args.new)))
     if args.json:
@@ -46,6 +46,6 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _file(path: Path) -> Path:
-    from pytest_readiness.report.model import FILES
+    from pytest_readiness.results.model import FILES
 
     return path / FILES[0] if path.is_dir() else path

@@ -7,12 +7,12 @@ PYTEST_DONT_REWRITE
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from textwrap import wrap
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.settings import ITEM_SECTIONS, KeyOf, sections
+from pytest_readiness.settings import KeyOf, sections
+from pytest_readiness.settings.sections import ITEM_SECTIONS
 
 _WIDTH = 79
 _TOLD = ("phase", "url", "flag", "version")
@@ -55,6 +55,8 @@ def arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> int:
     """Write the file; return 0. Raises ReadinessError when it exists or cannot be written."""
     if args.rbac:
+        from pytest_readiness.targets.kubernetes.section import rbac
+
         print(rbac(), end="")
         return 0
     if args.signoff:
@@ -84,11 +86,6 @@ def _write(output: Path, content: str, *, force: bool) -> None:
 def text() -> str:
     """Return the file: `; ` before what explains, `#` before what can be switched on."""
     return "\n".join(_lines()) + "\n"
-
-
-def rbac() -> str:
-    """Return YAML of the ClusterRoles that all questions to Kubernetes need together."""
-    return (files("pytest_readiness") / "rbac.yaml").read_text(encoding="utf-8")
 
 
 def _lines() -> Iterator[str]:

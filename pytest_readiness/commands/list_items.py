@@ -10,8 +10,9 @@ from itertools import groupby
 
 from pytest_readiness import catalogue
 from pytest_readiness.catalogue import CatalogueItem
-from pytest_readiness.discovery import DiscoveredCheck, checks
-from pytest_readiness.settings_keys import DURATION, suggestion
+from pytest_readiness.checklist.discovery import DiscoveredCheck, checks
+from pytest_readiness.text import suggestion
+from pytest_readiness.written.keys import DURATION
 
 NO_CHECK = "no check yet"
 _CHECK, _DECLARATION = "check", "declaration"

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import msgspec
 
-from pytest_readiness import journal
 from pytest_readiness.clock import now
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.merge import Given, Main, fact_folders, merge
-from pytest_readiness.report import model
+from pytest_readiness.merge.join import Given, Main, fact_folders, merge
+from pytest_readiness.results import model
 from pytest_readiness.settings import from_values, load
 from pytest_readiness.signoff import attest
 from pytest_readiness.signoff.statement import Subject
+from pytest_readiness.verdict import journal
 
 # What a run, a merge or a signature leaves; none of it may be taken for this merge's.
 _TAKEN = (

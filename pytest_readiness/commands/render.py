@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report import model
+from pytest_readiness.results import model
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pytest_readiness.journal import Head
-    from pytest_readiness.people import Laid
+    from pytest_readiness.results.model import Laid
+    from pytest_readiness.verdict.journal import Head
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +32,7 @@ def main(args: argparse.Namespace) -> int:
 
     A report.json that is there is never written: its bytes are what people sign.
     """
+    from pytest_readiness.record.whole import write_whole
     from pytest_readiness.report import junit, write
 
     try:
@@ -40,7 +41,7 @@ def main(args: argparse.Namespace) -> int:
         written = list(write.render_files(args.run))
         if args.junit is not None:
             text = junit.render(model.read(args.run / model.FILES[0]))
-            write.write_whole(args.junit, text.encode())
+            write_whole(args.junit, text.encode())
             written.append(args.junit)
     except OSError as error:
         raise ReadinessError(f"{args.run}: cannot write: {error}") from error
@@ -53,7 +54,8 @@ def _report_killed(run: Path) -> None:
     """Write the report that a killed run could not write. Raises ReadinessError, OSError."""
     from filelock import Timeout
 
-    from pytest_readiness import held, journal
+    from pytest_readiness.record import locks
+    from pytest_readiness.verdict import journal
 
     if not (run / journal.FILE).is_file():
         raise ReadinessError(
@@ -61,18 +63,20 @@ def _report_killed(run: Path) -> None:
             "which every run begins with"
         )
     try:
-        lock = held.take(run)
+        lock = locks.take(run)
     except Timeout:
         raise ReadinessError(f"{run}: the run is still going") from None
     try:
         _write(run, (run / journal.FILE).read_bytes())
     finally:
-        held.leave(lock)
+        locks.leave(lock)
 
 
 def _write(run: Path, lines: bytes) -> None:
-    from pytest_readiness import held, journal
+    from pytest_readiness.record import locks
     from pytest_readiness.report import write
+    from pytest_readiness.verdict import journal
+    from pytest_readiness.verdict.judge import KILLED
 
     if (run / model.FILES[0]).exists():  # the run ended while its lock was waited for
         return
@@ -82,32 +86,31 @@ def _write(run: Path, lines: bytes) -> None:
         raise ReadinessError(f"{run}: {error}") from error
     for path in run.glob(".report.*"):  # what it was writing when it was killed
         path.unlink()
-    held.clear(run)
+    locks.clear(run)
     write.write_all(report, run)
     there = report.completeness
-    print(f"{run}: {journal.KILLED}: {report.verdict.name}")
+    print(f"{run}: {KILLED}: {report.verdict.name}")
     print(f"{there.reported} of {there.expected} items gave a result, the report names the others")
 
 
 def _lay(run: Path, head: "Head", items: Sequence[model.Item], ended: "datetime") -> "Laid":
-    from pytest_readiness import people
-    from pytest_readiness.redact import Redactor
+    from pytest_readiness.people import recorded
+    from pytest_readiness.record.redact import Redactor
+    from pytest_readiness.record.store import FactStore
     from pytest_readiness.settings import from_values
-    from pytest_readiness.store import FactStore
 
     settings = from_values(head.settings.values, origin=str(run), base=run)
     store = FactStore(run, Redactor(b""), deadline=None, recorded=True)
-    return people.lay(items, settings, store, ended=ended)
+    return recorded.lay(items, settings, store, ended=ended)
 
 
 def _with_facts(report: model.Report, run: Path) -> model.Report:
     """Return the report with what the recorded facts say of its target."""
     from msgspec.structs import replace
 
-    from pytest_readiness.gathered import redactions
-    from pytest_readiness.redact import Redactor
-    from pytest_readiness.run import identity, lab
-    from pytest_readiness.store import FOLDER, FactStore
+    from pytest_readiness.record.identity import identity, lab
+    from pytest_readiness.record.redact import Redactor, redactions
+    from pytest_readiness.record.store import FOLDER, FactStore
 
     store = FactStore(run, Redactor(b""), deadline=None, recorded=True)
     shown = redactions(report.items, run / FOLDER)

@@ -13,9 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.gathered import OWN_SECTION, was_asked
-from pytest_readiness.report import model
-from pytest_readiness.selection import place
+from pytest_readiness.results import model
+from pytest_readiness.run.command_line import place
+from pytest_readiness.verdict.gathered import OWN_SECTION, was_asked
 
 
 def arguments(parser: ArgumentParser) -> None:

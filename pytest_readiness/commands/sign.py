@@ -49,9 +49,10 @@ def main(args: Namespace) -> int:
 
     Raises ReadinessError: usage, or a signature that would not count.
     """
-    from pytest_readiness.report.view import flat
+    from pytest_readiness.report.write import render_files
     from pytest_readiness.signoff import request, screen
     from pytest_readiness.signoff.policy import load
+    from pytest_readiness.text import flat
 
     if args.yes and not args.decision:
         raise ReadinessError("--yes asks nothing, so it needs --decision")
@@ -71,8 +72,9 @@ def main(args: Namespace) -> int:
         where = "" if sys.stdin.isatty() else ", for there is no terminal: --decision and --yes"
         print(f"nothing was signed{where}")
         return NOTHING_SIGNED
+    after = request.finish(asked, request.sign(asked, *answer))
     try:
-        after = request.finish(asked, request.sign(asked, *answer))
+        render_files(args.run)
     except OSError as error:
         raise ReadinessError(f"{args.run}: the pages cannot be written: {error}") from error
     print("\n".join(map(flat, _told(asked, after))))

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pytest_readiness import ini
 from pytest_readiness.errors import ReadinessError
+from pytest_readiness.written import ini
 
 Values = Mapping[str, Mapping[str, str]]
 START = 30.0  # seconds until a lab that says nothing is given up

@@ -11,42 +11,39 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.results import Outcome
-from pytest_readiness.settings_keys import suggestion
+from pytest_readiness.results.evidence import Outcome
+from pytest_readiness.targets import Target, targets
+from pytest_readiness.text import suggestion
 
-_HERE = Path(__file__).parent
-WORLD = _HERE / "worlds" / "reference"
-FAULTS = _HERE / "faults"
 Values = dict[str, dict[str, str]]
+Changes = list[dict[str, Any]]
 
 
 class LabFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One named change of the healthy world.
 
     turns: the items that it turns, and to what. subject: what the finding names, None for an
-    error. kubernetes, clickhouse: the changes, each in the language of that server's module.
+    error. changes: target -> the changes, in the language of that target's lab.
     """
 
     says: str
     turns: dict[str, Outcome]
     subject: str | None
-    kubernetes: list[dict[str, Any]] = []
-    clickhouse: list[dict[str, Any]] = []
+    changes: dict[str, Changes]
 
 
 @cache
 def faults() -> Mapping[str, LabFault]:
     """Return every fault by name. Raises ReadinessError when two have one name."""
     found: dict[str, LabFault] = {}
-    for path in sorted(FAULTS.glob("*.yaml")):
-        listed = load_faults(path)
+    for target in targets().values():
+        listed = load_faults(target.faults) if target.faults.exists() else {}
         twice = found.keys() & listed.keys()
         if twice:
             raise ReadinessError(f"faults named twice: {', '.join(sorted(twice))}")
@@ -55,12 +52,25 @@ def faults() -> Mapping[str, LabFault]:
 
 
 def load_faults(path: Path) -> dict[str, LabFault]:
-    """Read the faults of one file by name. Raises ReadinessError when it cannot be read."""
+    """Read the faults of one file by name. Raises ReadinessError when it cannot be read.
+
+    What a fault says beside `says`, `turns` and `subject` are its changes: a key a target.
+    """
     import yaml
 
     try:
         written = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return msgspec.convert(written, dict[str, LabFault])
+        listed = msgspec.convert(written, dict[str, dict[str, Any]])
+        return {
+            name: msgspec.convert(
+                {
+                    **{key: value for key, value in fault.items() if key not in targets()},
+                    "changes": {key: value for key, value in fault.items() if key in targets()},
+                },
+                LabFault,
+            )
+            for name, fault in listed.items()
+        }
     except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
         raise ReadinessError(f"{path.name}: {error}") from error
 
@@ -87,62 +97,34 @@ def fault_lines() -> list[str]:
 class Platform:
     """The running lab. values: what an ini needs to find it, section -> key -> text.
 
-    Raises ReadinessError for an unknown fault, or without the engine of the extra `lab`.
+    Raises ReadinessError for an unknown fault, or where a target cannot be served.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
         chosen = named(names)
-        if find_spec("chdb") is None:
-            raise ReadinessError("the lab needs its extra: pip install 'pytest-readiness[lab]'")
         self._running = ExitStack()
+        self.values: Values = {}
         try:
-            self._folder = Path(
+            folder = Path(
                 self._running.enter_context(tempfile.TemporaryDirectory(prefix="readiness-lab-"))
             )
-            self.values: Values = {
-                "kubernetes": self._kubernetes([it for fault in chosen for it in fault.kubernetes]),
-                "clickhouse": self._clickhouse([it for fault in chosen for it in fault.clickhouse]),
-            }
+            for target in targets().values():
+                changes = [one for fault in chosen for one in fault.changes.get(target.name, ())]
+                self._serve(target, changes, folder / target.name)
         except BaseException:
             self._running.close()
             raise
 
+    def _serve(self, target: Target, changes: Changes, folder: Path) -> None:
+        module = target.serves()
+        if module is not None:
+            folder.mkdir()
+            served = self._running.enter_context(module.serve(changes, folder))
+            self.values[target.name] = dict(served)
+
     def stop(self) -> None:
         """Stop the servers and remove every file of theirs."""
         self._running.close()
-
-    def _kubernetes(self, changes: list[dict[str, Any]]) -> dict[str, str]:
-        from pytest_readiness.lab.k8s_faults import apply_changes
-        from pytest_readiness.lab.kubernetes_api import KubernetesApi, load_world
-
-        world = apply_changes(load_world(WORLD / "kubernetes"), changes)
-        api = KubernetesApi(
-            world.objects,
-            version=world.version,
-            answers=world.answers,
-            denies=world.denies,
-            tls_dir=self._folder / "tls",
-        )
-        self._running.enter_context(api)
-        kubeconfig = api.write_kubeconfig(self._folder / "kubeconfig", namespace="st-risk")
-        uid = next(
-            found["metadata"]["uid"]
-            for found in load_world(WORLD / "kubernetes")
-            if (found["kind"], found["metadata"]["name"]) == ("Namespace", "kube-system")
-        )
-        return {
-            "kubeconfig": str(kubeconfig),
-            "context": "lab",
-            "cluster_uid": uid,
-            "namespace": "st-risk",
-        }
-
-    def _clickhouse(self, changes: list[dict[str, Any]]) -> dict[str, str]:
-        from pytest_readiness.lab.clickhouse import ClickHouseLab
-
-        lab = ClickHouseLab(WORLD / "clickhouse", changes)
-        self._running.enter_context(lab)
-        return {"url": lab.url, "cluster": lab.cluster, "backup_api": lab.backup_api}
 
 
 def serve(names: Sequence[str], *, as_json: bool) -> int:

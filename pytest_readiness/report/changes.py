@@ -10,8 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.gathered import was_asked
 from pytest_readiness.report import view
 from pytest_readiness.report.changes_evidence import (
     FindingChange,
@@ -20,9 +20,11 @@ from pytest_readiness.report.changes_evidence import (
     findings,
     observed,
 )
-from pytest_readiness.report.model import Item, ListedWaiver, Report, Waived, WaiverState
-from pytest_readiness.results import Finding, Severity
-from pytest_readiness.verdict import READY, READY_WITH_WAIVERS
+from pytest_readiness.results.evidence import Finding
+from pytest_readiness.results.model import Item, ListedWaiver, Report, Waived, WaiverState
+from pytest_readiness.text import flat
+from pytest_readiness.verdict.gathered import was_asked
+from pytest_readiness.verdict.judge import READY, READY_WITH_WAIVERS
 
 SCHEMA = "pytest-readiness/changes/v1"
 _SEVERITIES = tuple(Severity)
@@ -380,7 +382,7 @@ def _ready(report: Report) -> bool:
 def _by_id(items: Sequence[Item]) -> dict[str, Item]:
     twice = [id for id, number in Counter(item.id for item in items).items() if number > 1]
     if twice:
-        named = ", ".join(view.some([view.cut(view.flat(id)) for id in sorted(twice)]))
+        named = ", ".join(view.some([view.cut(flat(id)) for id in sorted(twice)]))
         raise ReadinessError(f"a report has these items twice: {named}")
     return {item.id: item for item in items}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pytest_readiness.results import EvidenceRecord, Finding
+from pytest_readiness.results.evidence import EvidenceRecord, Finding
 
 _TOKEN = re.compile(r"«redacted:[0-9a-f]{8}»")
 

@@ -28,8 +28,8 @@ from pytest_readiness.report.changes import (
 )
 from pytest_readiness.report.changes_evidence import FindingChange, ValueChange, canonical
 from pytest_readiness.report.markdown import code, inline
-from pytest_readiness.report.terminal import wrap
-from pytest_readiness.results import Json
+from pytest_readiness.results.evidence import Json
+from pytest_readiness.text import flat, moment, plural, wrap
 
 LIMIT = 65_535  # bytes of a comment
 _NAME = 120  # characters of an id or of a title that are shown
@@ -150,7 +150,7 @@ def markdown(changes: Changes) -> str:
 def _top(changes: Changes, safe: Callable[[str], str]) -> Iterator[str]:
     for what, side in (("old", changes.old), ("new", changes.new)):
         release = f", release {_short(side.release, safe)}" if side.release else ""
-        ended = _short(view.moment(side.ended), safe)
+        ended = _short(moment(side.ended), safe)
         yield f"{what}: run {_short(side.run, safe)}{release}, ended {ended}"
     if changes.swapped:
         yield "the old run ended after the new one: are they swapped?"
@@ -174,9 +174,9 @@ def _bottom(changes: Changes, safe: Callable[[str], str] = str) -> Iterator[str]
 
 def _count(changes: Changes) -> str:
     number = sum(group.count for group in _groups(changes))
-    all_of_them = view.plural(number, "change")
+    all_of_them = plural(number, "change")
     if changes.regressions:
-        return f"{view.plural(len(changes.regressions), 'regression')} of {all_of_them}"
+        return f"{plural(len(changes.regressions), 'regression')} of {all_of_them}"
     return f"no item is worse, {all_of_them}"
 
 
@@ -231,7 +231,7 @@ def _folded(changes: Sequence[ItemChange]) -> _Group:
     for change in changes:
         found.setdefault(_says(change), []).append(change.id)
     entries = tuple(
-        _Entry(name=view.plural(len(ids), "item"), says=says, details=(("", _names(ids)),))
+        _Entry(name=plural(len(ids), "item"), says=says, details=(("", _names(ids)),))
         for says, ids in found.items()
     )
     return _Group(_KINDS[Kind.STILL_UNANSWERED], entries, folded=len(changes) - len(entries))
@@ -371,6 +371,6 @@ def _more(entries: Sequence[object]) -> str:
 
 def _safe(text: str) -> str:
     """Return the text such that no site makes anything of it; most stays as it is."""
-    flat = view.flat(text)
-    harmless = _HARMLESS.fullmatch(flat) and not _REFERENCE.search(flat)
-    return inline(flat) if harmless else code(flat)
+    line = flat(text)
+    harmless = _HARMLESS.fullmatch(line) and not _REFERENCE.search(line)
+    return inline(line) if harmless else code(line)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_readiness.report import signatures, view
-from pytest_readiness.report.model import Item, Report
 from pytest_readiness.report.view import Bucket
-from pytest_readiness.results import EvidenceRecord
+from pytest_readiness.results.evidence import EvidenceRecord
+from pytest_readiness.results.model import Item, Report
+from pytest_readiness.text import clean, moment, plural, took
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -114,11 +115,14 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda part: (
-            view.clean(part) if isinstance(part, str) and not isinstance(part, Markup) else part
+            clean(part) if isinstance(part, str) and not isinstance(part, Markup) else part
         ),
     )
     environment.globals.update(
         view=view,
+        moment=moment,
+        plural=plural,
+        took=took,
         bar=bar,
         compared=compared,
         link=link,

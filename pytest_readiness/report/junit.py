@@ -8,8 +8,9 @@ import re
 from xml.etree import ElementTree
 
 from pytest_readiness.report import view
-from pytest_readiness.report.model import Item, Report
-from pytest_readiness.results import Outcome
+from pytest_readiness.results.evidence import Outcome
+from pytest_readiness.results.model import Item, Report
+from pytest_readiness.text import flat
 
 _MESSAGE = 500  # characters; dashboards show one line and cut it anyway
 # What XML 1.0 cannot hold, section 2.2 of the recommendation.
@@ -73,7 +74,7 @@ def case(item: Item) -> ElementTree.Element:
     case = ElementTree.Element(
         "testcase",
         classname=_text(f"readiness.{item.section}.{item.subsection}"),
-        name=_text(view.flat(f"{item.id} {item.title}")),
+        name=_text(flat(f"{item.id} {item.title}")),
         time=f"{item.duration:.3f}",
     )
     properties = ElementTree.SubElement(case, "properties")
@@ -114,7 +115,7 @@ def _body(item: Item, advice: str | None) -> str:
 
 
 def _line(text: str) -> str:
-    return view.cut(view.flat(text), _MESSAGE)
+    return view.cut(flat(text), _MESSAGE)
 
 
 def _text(text: str) -> str:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_readiness.report import signatures, view
-from pytest_readiness.report.model import Item, Report
-from pytest_readiness.results import EvidenceRecord, Json, Outcome
+from pytest_readiness.results.evidence import EvidenceRecord, Json, Outcome
+from pytest_readiness.results.model import Item, Report
+from pytest_readiness.text import clean, flat, moment, plural
 
 if TYPE_CHECKING:
     from pytest_readiness.signoff.state import Said
@@ -48,7 +49,7 @@ def render(report: Report, sha256: str, said: "Sequence[Said]" = ()) -> str:
 
 def inline(text: str) -> str:
     """Return the text on one line with everything escaped that Markdown or HTML would obey."""
-    escaped = _MARKUP.sub(r"\\\1", view.flat(text))
+    escaped = _MARKUP.sub(r"\\\1", flat(text))
     escaped = re.sub(r"(?i)(https?|ftp)://", r"\1\\://", escaped)
     escaped = re.sub(r"(?i)\bwww\.", r"www\\.", escaped)
     return _LEADING.sub(r"\1\\\2", escaped)
@@ -56,10 +57,10 @@ def inline(text: str) -> str:
 
 def code(text: str) -> str:
     """Return the text as a code span that no run of backticks in it can end."""
-    flat = view.flat(text) or " "
-    fence = "`" * (max((len(run) for run in re.findall("`+", flat)), default=0) + 1)
-    pad = " " if flat.startswith("`") or flat.endswith("`") else ""
-    return f"{fence}{pad}{flat}{pad}{fence}"
+    line = flat(text) or " "
+    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{pad}{line}{pad}{fence}"
 
 
 def _document(
@@ -102,7 +103,7 @@ def _summary(report: Report, sha256: str) -> Iterator[str]:
     for shard in run.shards:
         yield (
             f"- Merged from run {code(shard.id)} of {inline(shard.environment)}, "
-            f"{inline(view.moment(shard.ended))}: {code(shard.selection or 'everything')}"
+            f"{inline(moment(shard.ended))}: {code(shard.selection or 'everything')}"
         )
     for name, value in (
         ("Release", target.release),
@@ -113,7 +114,7 @@ def _summary(report: Report, sha256: str) -> Iterator[str]:
         yield f"- {inline(name)} {code(value) if value else 'not stated'}"
     ended = view.lasted(report)
     yield (
-        f"- Run {code(run.id)}, {inline(view.moment(run.started))}"
+        f"- Run {code(run.id)}, {inline(moment(run.started))}"
         f"{f', {ended}' if ended else ''}, safety ceiling {run.safety.value}: {code(run.command)}"
     )
     missing = f"; without one: {', '.join(map(code, owed.missing))}" if owed.missing else ""
@@ -160,7 +161,7 @@ def _unanswered(report: Report) -> Iterator[str]:
             yield ""
             for group in groups:
                 names = ", ".join(map(code, group.names))
-                number = view.plural(len(group.items), "item")
+                number = plural(len(group.items), "item")
                 yield f"- **{inline(group.headline)}**: {number}: {names}"
                 yield from _advice(group.advice)
             yield ""
@@ -236,7 +237,7 @@ def _proof(proof: EvidenceRecord, detail: _Detail) -> Iterator[str]:
         yield f"  - {question}: {'; '.join(parts)}"
     yield (
         f"  - {'' if parts else f'{question}: '}"
-        f"{code(proof.command)} at {inline(view.moment(proof.asked_at))}"
+        f"{code(proof.command)} at {inline(moment(proof.asked_at))}"
         f"{f', examined {len(proof.examined)}: {examined}' if examined else ''}"
     )
 
@@ -252,7 +253,7 @@ def _findings(item: Item, detail: _Detail) -> Iterator[str]:
 def _advice(advice: str | None) -> Iterator[str]:
     if not advice:
         return
-    lines = view.clean(advice).splitlines()
+    lines = clean(advice).splitlines()
     if len(lines) == 1:
         yield f"  - What to do: {inline(lines[0])}"
         return
@@ -285,7 +286,7 @@ def _waiver(item: Item) -> str:
 
 def _reference(reference: str) -> str:
     # Angle brackets make a link of exactly this address; whatever could leave them stays text.
-    if re.fullmatch(r"https?://[^\s<>\\`]+", reference) and view.clean(reference) == reference:
+    if re.fullmatch(r"https?://[^\s<>\\`]+", reference) and clean(reference) == reference:
         return f"<{reference}>"
     return inline(reference)
 

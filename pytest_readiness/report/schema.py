@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pytest_readiness.report.model import SCHEMA, Report
+from pytest_readiness.results.model import SCHEMA, Report
 
 FILE = Path(__file__).with_name("report.schema.json")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_readiness.catalogue import SIGNOFF, for_phase
-from pytest_readiness.report import view
+from pytest_readiness.text import moment
 
 if TYPE_CHECKING:
     from pytest_readiness.signoff.state import Said
@@ -56,7 +56,7 @@ def _row(title: str, said: "Said") -> Row:
         tone,
         name=said.principal,
         decision=None if said.decision == state else said.decision,
-        date=view.moment(said.signed_at) if said.signed_at else None,
+        date=moment(said.signed_at) if said.signed_at else None,
         comment=said.comment,
         key=said.key,
         note=said.says,

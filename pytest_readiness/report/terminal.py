@@ -4,15 +4,15 @@ Own words are ASCII, so that any terminal shows them. Lines are spans of text an
 plugin paints them.
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from itertools import zip_longest
 
+from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.report import view
-from pytest_readiness.report.model import Item, Report
 from pytest_readiness.report.view import Bucket
-from pytest_readiness.results import Severity
+from pytest_readiness.results.model import Item, Report
+from pytest_readiness.text import cells, clean, flat, plural, wrap
 
 _NARROW = 12  # columns below which a section's name has no place beside the counts
 FINDINGS = 10  # shown of one item; report.html has more, report.json all
@@ -58,35 +58,10 @@ def lines(report: Report, width: int, report_dir: str) -> list[Line]:
     ]
 
 
-def cells(text: str) -> int:
-    """Return the columns that a terminal takes for the text."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "WF")
-        for sign in text
-    )
-
-
-def wrap(text: str, width: int, indent: int = 0, hanging: int | None = None) -> list[str]:
-    """Return the text in lines of at most width columns, the first indented, the others hanging."""
-    margins = " " * indent, " " * (indent if hanging is None else hanging)
-    found: list[str] = []
-    line = ""
-    for word in view.flat(text).split(" "):
-        margin = margins[bool(found)]
-        if line and cells(margin) + cells(line) + 1 + cells(word) > width:
-            found.append(margin + line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-    return [*found, margins[bool(found)] + line]
-
-
 def _table(report: Report, width: int) -> Iterator[Line]:
     heads = list(view.WORD.values())
     room = width - sum(len(head) + 2 for head in heads)
-    rows = [(view.flat(section.heading), section.counts) for section in view.sections(report)]
+    rows = [(flat(section.heading), section.counts) for section in view.sections(report)]
     rows.append(("all", view.count(report.items)))
     if room < _NARROW:
         for name, counts in rows:
@@ -125,7 +100,7 @@ def _groups(what: str, style: Style, groups: tuple[view.Group, ...], width: int)
     yield ()
     yield ((what, style),)
     for group, following in zip_longest(groups, groups[1:]):
-        text = f"{group.headline}: {view.plural(len(group.items), 'item')}"
+        text = f"{group.headline}: {plural(len(group.items), 'item')}"
         yield from _plain(wrap(text, width, 2, 4))
         yield from _dim(wrap(", ".join(group.names), width, 4))
         # Said once where the next cause has the same remedy.
@@ -160,7 +135,7 @@ def _failures(report: Report, width: int) -> Iterator[Line]:
         items = [item for item in failures if item.severity is severity]
         if items:
             yield ()
-            what = view.plural(len(items), f"{severity.value} fail")
+            what = plural(len(items), f"{severity.value} fail")
             yield ((what, Style.YELLOW if severity is Severity.MINOR else Style.RED),)
         for item in items:
             yield from _failure(item, width)
@@ -168,7 +143,7 @@ def _failures(report: Report, width: int) -> Iterator[Line]:
 
 def _failure(item: Item, width: int) -> Iterator[Line]:
     first, *rest = wrap(f"{item.id}: {item.title.replace('`', '')}", width, 2, 4)
-    name = f"  {view.flat(item.id)}:"
+    name = f"  {flat(item.id)}:"
     if first.startswith(name):
         yield ((name, Style.BOLD), (first[len(name) :], Style.PLAIN))
     else:
@@ -187,7 +162,7 @@ def _failure(item: Item, width: int) -> Iterator[Line]:
 
 def _advice(advice: str | None, width: int) -> Iterator[Line]:
     # A snippet keeps its indentation, for it is there to be copied.
-    for number, line in enumerate(view.clean(advice or "").splitlines()):
+    for number, line in enumerate(clean(advice or "").splitlines()):
         text = line.expandtabs().rstrip()
         indent = 7 + len(text) - len(text.lstrip())
         folded = wrap(text, width, indent) if text else [""]
@@ -209,7 +184,7 @@ def _verdict(report: Report, width: int, report_dir: str) -> Iterator[Line]:
     for reason in report.verdict.reasons:
         yield from _plain(wrap(f"- {reason}", width, 2, 4))
     # A path is never folded: it is there to be clicked or copied.
-    path = view.clean(f"{report_dir.rstrip('/')}/report.html")
+    path = clean(f"{report_dir.rstrip('/')}/report.html")
     fits = cells(path) + 8 <= width
     yield from _plain([f"report: {path}"] if fits else ["report:", path])
 

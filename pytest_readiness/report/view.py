@@ -1,20 +1,14 @@
 """What every rendering shares: words, headings, counts, groups. Pure functions of the report."""
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from pytest_readiness.clock import begins
-from pytest_readiness.report.model import (
-    DeclarationState,
-    Item,
-    ListedWaiver,
-    Report,
-    WaiverState,
-)
-from pytest_readiness.results import Json, Outcome, Severity
+from pytest_readiness.catalogue.words import Severity
+from pytest_readiness.results.evidence import Json, Outcome
+from pytest_readiness.results.model import DeclarationState, Item, ListedWaiver, Report, WaiverState
+from pytest_readiness.text import took
 
 SHOWN = 20  # entries of a long list that a rendering shows; report.json has them all
 TEXT = 500  # characters of one observed value that a rendering shows
@@ -90,7 +84,6 @@ _HEADING = {
     "signoff": "Sign-Off",
 }
 _SEVERITIES = tuple(Severity)
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,24 +214,6 @@ def not_applicable(report: Report) -> tuple[Group, ...]:
     return _grouped((item.reason or "no reason given", item) for item in items)
 
 
-def clean(text: str) -> str:
-    """Make control, format and direction characters visible; keep line ends and tabs.
-
-    A terminal obeys ESC and a browser obeys U+202E: neither may come out of a finding.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        sign if sign in "\n\t" or unicodedata.category(sign) not in _HIDDEN else _escaped(sign)
-        for sign in text
-    )
-
-
-def flat(text: str) -> str:
-    """Return the text cleaned and on one line."""
-    return clean(" ".join(text.split()))
-
-
 def cut(text: str, limit: int = TEXT) -> str:
     """Return the text, or its beginning and its length when it is longer than the limit."""
     if len(text) <= limit:
@@ -282,25 +257,6 @@ def value_text(value: Json) -> str:
             return str(value)
 
 
-def moment(text: str) -> str:
-    """Return an RFC 3339 time as people read it; what is none stays as it is."""
-    try:
-        return begins(text).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except ValueError:
-        return text
-
-
-def took(seconds: float) -> str:
-    """Return a duration in the unit that suits it."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
 def lasted(report: Report) -> str | None:
     """Return how long the run took, or None when its times cannot be read."""
     try:
@@ -308,11 +264,6 @@ def lasted(report: Report) -> str | None:
         return took((datetime.fromisoformat(report.run.ended) - started).total_seconds())
     except (ValueError, TypeError):
         return None
-
-
-def plural(number: int, noun: str) -> str:
-    """Return `1 item`, `2 items`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _by(items: Sequence[Item], field: str) -> dict[str, tuple[Item, ...]]:
@@ -347,8 +298,3 @@ def _group(key: str, items: list[Item]) -> Group:
 
 def _only_unchecked(group: Group) -> bool:
     return all(item.outcome is Outcome.NOTCHECKED for item in group.items)
-
-
-def _escaped(sign: str) -> str:
-    code = ord(sign)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"

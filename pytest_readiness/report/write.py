@@ -2,11 +2,11 @@
 
 import hashlib
 import os
-import secrets
 from pathlib import Path
 
+from pytest_readiness.record.whole import sync_directory, temporary, write_whole
 from pytest_readiness.report import html, markdown
-from pytest_readiness.report.model import FILES, Report, decode, encode, read
+from pytest_readiness.results.model import FILES, Report, decode, encode, read
 from pytest_readiness.signoff import state
 
 _JSON, _HTML, _MARKDOWN = FILES
@@ -43,47 +43,17 @@ def render_files(directory: Path) -> tuple[Path, Path]:
     return pages
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old one or the whole new one. Raises OSError."""
-    temporary = _temporary(path, data)
-    try:
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _write_once(path: Path, data: bytes) -> None:
     if path.exists():
         raise FileExistsError(f"{path} exists: a report is written once; use another directory")
-    temporary = _temporary(path, data)
+    made = temporary(path, data)
     try:
         # A hard link fails where the name is taken, which a rename does not.
-        os.link(temporary, path)
+        os.link(made, path)
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
-        os.rename(temporary, path)
+        os.rename(made, path)
     finally:
-        temporary.unlink(missing_ok=True)
-    _sync_directory(path.parent)
-
-
-def _temporary(path: Path, data: bytes) -> Path:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        made.unlink(missing_ok=True)
+    sync_directory(path.parent)

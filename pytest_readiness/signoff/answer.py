@@ -6,11 +6,11 @@ PYTEST_DONT_REWRITE
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pytest_readiness.report import model, view
-from pytest_readiness.report.terminal import wrap
+from pytest_readiness.results import model
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause, Refusal
 from pytest_readiness.signoff.verify import RoleState, Verification
+from pytest_readiness.text import flat, moment, wrap
 
 _BAD = 3
 _SIGN_AGAIN = "look at the report, and sign again: `readiness sign`"
@@ -59,18 +59,18 @@ def lines(found: Verification, run: Path, policy: Policy, width: int) -> list[st
 def _head(found: Verification, run: Path, policy: Policy) -> Iterator[str]:
     yield "SIGNED OFF" if found.signed_off else f"NOT SIGNED OFF (exit code {found.exit_code})"
     yield ""
-    yield f"  report   {view.flat(str(run / model.FILES[0]))}"
+    yield f"  report   {flat(str(run / model.FILES[0]))}"
     yield f"  sha256   {found.report_sha256}"
-    yield f"  verdict  {view.flat(found.verdict or 'none: it is not a report')}"
-    yield f"  policy   {view.flat(str(policy.path))}"
-    yield f"  as of    {view.moment(found.at)}"
+    yield f"  verdict  {flat(found.verdict or 'none: it is not a report')}"
+    yield f"  policy   {flat(str(policy.path))}"
+    yield f"  as of    {moment(found.at)}"
 
 
 def _roles(found: Verification, width: int) -> Iterator[str]:
     yield ""
-    column = max((len(view.flat(role.role)) for role in found.roles), default=0)
+    column = max((len(flat(role.role)) for role in found.roles), default=0)
     for role in found.roles:
-        text = f"{view.flat(role.role):{column}}  {_role(role)}"
+        text = f"{flat(role.role):{column}}  {_role(role)}"
         # Not wrapped at the column's spaces, which are several.
         head, *rest = wrap(_role(role), max(width - column - 4, 30))
         yield f"  {text[: column + 2]}{head}"
@@ -85,7 +85,7 @@ def _role(role: RoleState) -> str:
     if role.state == "refused" and role.principal:
         facts = [f"refused, from {role.principal}"]
     if role.signed_at:
-        facts.append(view.moment(role.signed_at))
+        facts.append(moment(role.signed_at))
     decision = None if role.decision == role.state else role.decision
     facts += [fact for fact in (decision, " and ".join(role.formats), role.key) if fact]
     comment = f": {role.comment}" if role.comment else ""

@@ -14,14 +14,15 @@ from typing import Any
 
 import msgspec
 
-from pytest_readiness import verdict
+from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report import model
-from pytest_readiness.report.write import write_whole
-from pytest_readiness.results import Outcome, Severity
+from pytest_readiness.record.whole import write_whole
+from pytest_readiness.results import model
+from pytest_readiness.results.evidence import Outcome
 from pytest_readiness.signoff import files, report_state, sshsig, statement
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.verify import Verification
+from pytest_readiness.verdict import judge
 
 FOLDER = model.ATTESTATIONS
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
@@ -124,9 +125,9 @@ def _tests(report: model.Report) -> tuple[list[str], list[str], list[str]]:
 
 
 def _result(report: model.Report, warned: list[str], failed: list[str]) -> str:
-    if failed or report.verdict.name not in (verdict.READY, verdict.READY_WITH_WAIVERS):
+    if failed or report.verdict.name not in (judge.READY, judge.READY_WITH_WAIVERS):
         return "FAILED"
-    waived = report.verdict.name == verdict.READY_WITH_WAIVERS
+    waived = report.verdict.name == judge.READY_WITH_WAIVERS
     return "WARNED" if warned or waived else "PASSED"
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from pytest_readiness.clock import now
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report import model, view
+from pytest_readiness.results import model
 from pytest_readiness.signoff import dsse, report_state, sshsig, statement
 from pytest_readiness.signoff.collect import Collected, Document, Sealed, collect
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Refused
 from pytest_readiness.signoff.verify import verify
+from pytest_readiness.text import clean, flat
 
 _USAGE = 4
 _TYPE = "application/vnd.in-toto+json"
@@ -142,7 +143,7 @@ def _statement(document: Document, path: str) -> Iterator[str]:
 def _report(run: Path, stated: statement.Statement) -> Iterator[str]:
     sha256 = stated.subject[0].digest.get("sha256", "") if stated.subject else ""
     yield "# report.json has the digest that the statement names first."
-    yield f"digest {_path(run / model.FILES[0])} {shlex.quote(view.clean(sha256))}"
+    yield f"digest {_path(run / model.FILES[0])} {shlex.quote(clean(sha256))}"
 
 
 def _ssh(
@@ -191,7 +192,7 @@ def _dsse(
     except UnicodeDecodeError:
         yield from _fails("an envelope is not UTF-8")
         return
-    if view.clean(text.rstrip("\r")) != text.rstrip("\r"):
+    if clean(text.rstrip("\r")) != text.rstrip("\r"):
         yield from _fails("an envelope has signs that a terminal obeys")
         return
     key = _path(policy.dsse_paths[said.principal])
@@ -242,7 +243,7 @@ def _path(path: Path) -> str:
 
 
 def _say(text: str) -> str:
-    return f"printf '%s\\n' {shlex.quote(view.clean(view.flat(text)))}"
+    return f"printf '%s\\n' {shlex.quote(clean(flat(text)))}"
 
 
 def _fails(text: str, code: int = 1) -> Iterator[str]:

@@ -10,7 +10,7 @@ import msgspec
 
 from pytest_readiness.clock import begins, rfc3339
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report import model
+from pytest_readiness.results import model
 from pytest_readiness.signoff import certificate, dsse, sshsig, statement, wire
 from pytest_readiness.signoff.collect import Document
 from pytest_readiness.signoff.policy import Policy

@@ -19,8 +19,9 @@ from typing import Any, Literal, TypeVar, cast, get_args
 import msgspec
 
 from pytest_readiness.errors import ReadinessError, SettingsError
-from pytest_readiness.settings_keys import DURATION, BadValue, Where, suggestion
 from pytest_readiness.signoff import dsse, files, revoked, signers, sshsig, wire
+from pytest_readiness.text import suggestion
+from pytest_readiness.written.keys import DURATION, BadValue, Where
 
 Declarations = Literal["no", "blocker", "all"]
 _T = TypeVar("_T")

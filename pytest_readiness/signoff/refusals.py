@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report.view import flat
+from pytest_readiness.text import flat
 
 
 class Cause(StrEnum):

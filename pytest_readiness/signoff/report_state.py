@@ -10,15 +10,16 @@ from pathlib import Path
 
 import msgspec
 
+from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.clock import begins, ends, rfc3339
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report import model
-from pytest_readiness.results import Outcome, Severity
-from pytest_readiness.settings_keys import DURATION
+from pytest_readiness.results import model
+from pytest_readiness.results.evidence import Outcome
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause, Refusal, Refused
 from pytest_readiness.signoff.statement import once
-from pytest_readiness.verdict import NAMED, READY, READY_WITH_WAIVERS
+from pytest_readiness.verdict.judge import NAMED, READY, READY_WITH_WAIVERS
+from pytest_readiness.written.keys import DURATION
 
 SKEW = timedelta(minutes=5)  # by which clocks may differ
 

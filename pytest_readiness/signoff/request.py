@@ -13,9 +13,7 @@ from pathlib import Path
 
 from pytest_readiness.clock import now, rfc3339
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report import model, view
-from pytest_readiness.report.write import render_files
-from pytest_readiness.settings_keys import suggestion
+from pytest_readiness.results import model
 from pytest_readiness.signoff import (
     attest,
     dsse,
@@ -32,6 +30,7 @@ from pytest_readiness.signoff.refusals import Cause
 from pytest_readiness.signoff.signing import Signed
 from pytest_readiness.signoff.statement import Decision
 from pytest_readiness.signoff.verify import Verification, verify, verify_bytes
+from pytest_readiness.text import flat, suggestion
 
 SSHSIG, DSSE = "sshsig", "dsse"
 
@@ -105,7 +104,7 @@ def refuse(request: Request, decision: Decision, comment: str) -> None:
     why = _refused(request, decision)
     if why:
         # It may quote the report, and is printed on a terminal.
-        raise ReadinessError(f"{decision.value} is refused: {view.flat(why)}")
+        raise ReadinessError(f"{decision.value} is refused: {flat(why)}")
     if comment and not comment.replace("\n", " ").isprintable():
         raise ReadinessError("the comment has signs that cannot be printed, or is no UTF-8")
     if any(_same(request, decision, comment, one) for one in request.old[-1:]):
@@ -138,12 +137,11 @@ def sign(request: Request, decision: Decision, comment: str) -> Signed:
 
 
 def finish(request: Request, new: Signed) -> Verification:
-    """Write the signature and the pages, attest a complete sign-off, return how it stands now.
+    """Write the signature, attest a complete sign-off, return how it stands now.
 
-    Raises ReadinessError; OSError when a page cannot be written.
+    Raises ReadinessError.
     """
     signing.place(request.run, request.role, new, request.old)
-    render_files(request.run)
     verification = verify(request.run, request.policy, now())
     if verification.signed_off:
         attest.write_svr(request.run, request.policy, verification)

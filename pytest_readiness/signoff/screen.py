@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from pytest_readiness.clock import begins, ends
-from pytest_readiness.report import model, view
+from pytest_readiness.results import model
 from pytest_readiness.signoff.verify import RoleState, Verification
+from pytest_readiness.text import clean, flat, moment, plural, took
 
 SOON = timedelta(days=7)  # a declaration that ends within it is shown
 
@@ -24,25 +25,24 @@ def lines(report: model.Report, seen: Verification, at: datetime) -> list[str]:
         *_signatures(seen),
         *_problems(seen),
     )
-    return [view.clean(line) for line in found]
+    return [clean(line) for line in found]
 
 
 def _target(report: model.Report, seen: Verification, at: datetime) -> Iterator[str]:
     target = report.target
     yield (
-        f"{view.flat(target.system)}, environment {view.flat(target.environment)}, "
-        f"phase {view.flat(target.phase)}"
+        f"{flat(target.system)}, environment {flat(target.environment)}, phase {flat(target.phase)}"
     )
     for name, value in (
         ("release", target.release),
         ("commit", target.commit),
         ("image", target.image),
     ):
-        yield f"  {name} {view.flat(value) if value else 'not stated'}"
+        yield f"  {name} {flat(value) if value else 'not stated'}"
     yield f"  report.json sha256 {seen.report_sha256}"
-    yield f"  run ended {view.moment(view.flat(report.run.ended))}{_age(report, at)}"
+    yield f"  run ended {moment(flat(report.run.ended))}{_age(report, at)}"
     if report.run.lab is not None:
-        faults = ", ".join(map(view.flat, report.run.lab)) or "none"
+        faults = ", ".join(map(flat, report.run.lab)) or "none"
         yield f"  LAB: answers of the reference platform, faults: {faults}; no system of yours"
 
 
@@ -56,13 +56,13 @@ def _age(report: model.Report, at: datetime) -> str:
     if seconds < 60:
         return ", less than a minute ago"
     days = int(seconds // 86400)
-    return f", {view.plural(days, 'day')} ago" if days else f", {view.took(seconds)} ago"
+    return f", {plural(days, 'day')} ago" if days else f", {took(seconds)} ago"
 
 
 def _verdict(report: model.Report) -> Iterator[str]:
     yield ""
-    yield view.flat(report.verdict.name)
-    yield from (f"  - {view.flat(reason)}" for reason in report.verdict.reasons)
+    yield flat(report.verdict.name)
+    yield from (f"  - {flat(reason)}" for reason in report.verdict.reasons)
 
 
 def _waivers(report: model.Report) -> Iterator[str]:
@@ -70,14 +70,14 @@ def _waivers(report: model.Report) -> Iterator[str]:
         yield ""
         yield "waivers"
     for waiver in report.waivers:
-        finding = f", {view.flat(waiver.finding)}" if waiver.finding else ""
+        finding = f", {flat(waiver.finding)}" if waiver.finding else ""
         state = "" if waiver.state is model.WaiverState.USED else f" ({waiver.state.value})"
-        yield f"  - {view.flat(waiver.item)}{finding}{state}"
+        yield f"  - {flat(waiver.item)}{finding}{state}"
         yield (
-            f"    until {view.flat(waiver.expires)}, by {view.flat(waiver.approver)}, "
-            f"ticket {view.flat(waiver.ticket)}: {view.flat(waiver.reason)}"
+            f"    until {flat(waiver.expires)}, by {flat(waiver.approver)}, "
+            f"ticket {flat(waiver.ticket)}: {flat(waiver.reason)}"
         )
-        yield f"    risk: {view.flat(waiver.risk)}"
+        yield f"    risk: {flat(waiver.risk)}"
 
 
 def _declarations(report: model.Report, at: datetime) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _declarations(report: model.Report, at: datetime) -> Iterator[str]:
         yield ""
         yield "declarations that end"
     for declared, says in found:
-        yield f"  - {view.flat(declared.item)}, by {view.flat(declared.by)}: {says}"
+        yield f"  - {flat(declared.item)}, by {flat(declared.by)}: {says}"
 
 
 def _ending(declared: model.Declared, at: datetime) -> str | None:
@@ -96,31 +96,31 @@ def _ending(declared: model.Declared, at: datetime) -> str | None:
     try:
         end = ends(declared.expires)
     except ValueError:
-        return f"its end cannot be read: {view.flat(declared.expires)}"
+        return f"its end cannot be read: {flat(declared.expires)}"
     if end <= at:
-        return f"has ended {view.flat(declared.expires)}"
-    return f"ends {view.flat(declared.expires)}" if end <= at + SOON else None
+        return f"has ended {flat(declared.expires)}"
+    return f"ends {flat(declared.expires)}" if end <= at + SOON else None
 
 
 def _missing(report: model.Report) -> Iterator[str]:
     if report.completeness.missing:
         yield ""
-        yield f"no result: {', '.join(map(view.flat, report.completeness.missing))}"
+        yield f"no result: {', '.join(map(flat, report.completeness.missing))}"
 
 
 def _signatures(seen: Verification) -> Iterator[str]:
     yield ""
     yield "sign-off"
     for role in seen.roles:
-        yield f"  - {view.flat(role.role)}: {_role(role)}"
+        yield f"  - {flat(role.role)}: {_role(role)}"
         if role.comment:
-            yield f"    {view.flat(role.comment)}"
+            yield f"    {flat(role.comment)}"
 
 
 def _role(role: RoleState) -> str:
-    moment = view.moment(role.signed_at) if role.signed_at else None
-    facts = dict.fromkeys((role.state, role.decision, role.principal, moment, role.key))
-    return ", ".join(view.flat(fact) for fact in facts if fact)
+    signed = moment(role.signed_at) if role.signed_at else None
+    facts = dict.fromkeys((role.state, role.decision, role.principal, signed, role.key))
+    return ", ".join(flat(fact) for fact in facts if fact)
 
 
 def _problems(seen: Verification) -> Iterator[str]:
@@ -130,5 +130,5 @@ def _problems(seen: Verification) -> Iterator[str]:
         yield ""
         yield "what stands in the way"
     for refusal in found:
-        whose = f"{view.flat(refusal.role)}: " if refusal.role else ""
-        yield f"  - {refusal.cause.value}: {whose}{view.flat(refusal.why)}"
+        whose = f"{flat(refusal.role)}: " if refusal.role else ""
+        yield f"  - {refusal.cause.value}: {whose}{flat(refusal.why)}"

@@ -15,7 +15,7 @@ import msgspec
 
 from pytest_readiness.clock import begins, rfc3339
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report.write import write_whole
+from pytest_readiness.record.whole import write_whole
 from pytest_readiness.signoff import attest, dsse, files, sshsig, state, statement
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Refused

@@ -16,7 +16,7 @@ import msgspec
 
 from pytest_readiness.clock import begins
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report import model
+from pytest_readiness.results import model
 from pytest_readiness.signoff import dsse, files, report_state, sshsig, statement
 from pytest_readiness.signoff.refusals import Refused
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from pytest_readiness.clock import begins
-from pytest_readiness.report import model
+from pytest_readiness.results import model
 from pytest_readiness.signoff.refusals import Cause, Refused
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"

@@ -13,7 +13,7 @@ import msgspec
 
 from pytest_readiness.clock import rfc3339
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report import model
+from pytest_readiness.results import model
 from pytest_readiness.signoff import files, report_state, statement
 from pytest_readiness.signoff.collect import collect
 from pytest_readiness.signoff.examine import Ground, Seen, examine, examine_superseded

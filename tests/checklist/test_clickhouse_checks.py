@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from pytest_readiness.checklist.check import NotApplicable
 from pytest_readiness.checklist.infrastructure import test_clickhouse as checks
-from pytest_readiness.checks import NotApplicable
 from pytest_readiness.errors import NothingExamined
-from pytest_readiness.facts.clickhouse import (
+from pytest_readiness.results.evidence import Evidence
+from pytest_readiness.targets.clickhouse.facts import (
     Backup,
     BackupApi,
     Backups,
@@ -24,8 +25,7 @@ from pytest_readiness.facts.clickhouse import (
     Table,
     Tables,
 )
-from pytest_readiness.results import Evidence
-from pytest_readiness.settings import ClickHouse
+from pytest_readiness.targets.clickhouse.section import ClickHouse
 
 LIMITS = ClickHouse(url="clickhouse+https://reader@ch.example.org/risk", cluster="risk")
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)

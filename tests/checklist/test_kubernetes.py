@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from pytest_readiness.checklist.infrastructure import test_kubernetes as checks
 from pytest_readiness.errors import NothingExamined
-from pytest_readiness.facts.kubernetes import (
+from pytest_readiness.results.evidence import Evidence
+from pytest_readiness.targets.kubernetes.facts import (
     Claim,
     Claims,
     ClusterService,
@@ -21,8 +22,7 @@ from pytest_readiness.facts.kubernetes import (
     Taint,
     Unreadable,
 )
-from pytest_readiness.results import Evidence
-from pytest_readiness.settings import Kubernetes
+from pytest_readiness.targets.kubernetes.section import Kubernetes
 
 LIMITS = Kubernetes(namespace="shop", context="prod", cluster_uid="uid-1")
 BROKEN = (Unreadable(name="#7", problem="Expected `str`, got `null`"),)

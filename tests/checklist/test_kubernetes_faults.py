@@ -10,15 +10,15 @@ import pytest
 from pytest_readiness import lab
 from pytest_readiness.checklist.infrastructure import test_kubernetes as checks
 from pytest_readiness.errors import ProbeError
-from pytest_readiness.lab.k8s_faults import apply_changes
-from pytest_readiness.lab.kubernetes_api import KubernetesApi, load_world
+from pytest_readiness.lab.kubernetes.api import KubernetesApi, load_world
+from pytest_readiness.lab.kubernetes.faults import apply_changes
 from pytest_readiness.lab.reference import load_faults
-from pytest_readiness.probes import kubernetes as probes
-from pytest_readiness.probes.k8s_transport import Client
-from pytest_readiness.results import Outcome
-from pytest_readiness.settings import Kubernetes
+from pytest_readiness.results.evidence import Outcome
+from pytest_readiness.targets.kubernetes import probe as probes
+from pytest_readiness.targets.kubernetes.client import Client
+from pytest_readiness.targets.kubernetes.section import Kubernetes
 from tests import judging
-from tests.probes.kubernetes_target import client
+from tests.targets.kubernetes.target import client
 
 FOLDER = Path(lab.__file__).parent
 WORLD = load_world(FOLDER / "worlds" / "reference" / "kubernetes")
@@ -101,7 +101,7 @@ def test_passes_when_the_world_is_healthy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_turns_exactly_the_declared_items(name: str, tmp_path: Path) -> None:
     fault = FAULTS[name]
-    judged = judge(fault.kubernetes, tmp_path)
+    judged = judge(fault.changes["kubernetes"], tmp_path)
     assert judged.outcomes == HEALTHY | fault.turns
     if fault.subject is None:
         assert judged.subjects == set()
@@ -121,7 +121,7 @@ def test_turns_exactly_the_declared_items(name: str, tmp_path: Path) -> None:
 )
 def test_two_faults_turn_the_items_of_both(first: str, second: str, tmp_path: Path) -> None:
     faults = FAULTS[first], FAULTS[second]
-    judged = judge([*faults[0].kubernetes, *faults[1].kubernetes], tmp_path)
+    judged = judge([*faults[0].changes["kubernetes"], *faults[1].changes["kubernetes"]], tmp_path)
     assert judged.outcomes == HEALTHY | faults[0].turns | faults[1].turns
     assert {fault.subject for fault in faults} - {None} <= judged.subjects
 

@@ -5,7 +5,8 @@ from msgspec.structs import replace
 
 from pytest_readiness.checklist.infrastructure import test_kubernetes as checks
 from pytest_readiness.errors import NothingExamined
-from pytest_readiness.facts.kubernetes import (
+from pytest_readiness.results.evidence import Evidence
+from pytest_readiness.targets.kubernetes.facts import (
     IngressRule,
     NetworkPolicies,
     NetworkPolicy,
@@ -18,7 +19,6 @@ from pytest_readiness.facts.kubernetes import (
     Selector,
     Unreadable,
 )
-from pytest_readiness.results import Evidence
 
 EVERYTHING = Selector(labels={}, expressions=())
 BROKEN = (Unreadable(name="#7", problem="Expected `str`, got `null`"),)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from pytest_readiness.checklist.infrastructure import test_kubernetes as checks
-from pytest_readiness.facts.k8s_quantity import parse
-from pytest_readiness.facts.k8s_version import END_OF_LIFE, minor_of, oldest_supported
-from pytest_readiness.facts.kubernetes import Version
-from pytest_readiness.results import Evidence
-from pytest_readiness.settings import Kubernetes
+from pytest_readiness.results.evidence import Evidence
+from pytest_readiness.targets.kubernetes.facts import Version
+from pytest_readiness.targets.kubernetes.quantity import parse
+from pytest_readiness.targets.kubernetes.section import Kubernetes
+from pytest_readiness.targets.kubernetes.versions import END_OF_LIFE, minor_of, oldest_supported
 
 LIMITS = Kubernetes(namespace="shop", context="prod")
 

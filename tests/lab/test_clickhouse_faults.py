@@ -7,16 +7,17 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_readiness.errors import ProbeError
-from pytest_readiness.lab.clickhouse import reference
-from pytest_readiness.lab.clickhouse_process import ClickHouseProcess
+from pytest_readiness.lab.clickhouse import WORLD
+from pytest_readiness.lab.clickhouse.process import ClickHouseProcess
 from pytest_readiness.lab.reference import load_faults
-from pytest_readiness.probes import clickhouse as probes
-from pytest_readiness.results import Outcome
+from pytest_readiness.results.evidence import Outcome
 from pytest_readiness.settings import Settings, from_values
+from pytest_readiness.targets.clickhouse import probe as probes
 from tests import judging
+from tests.asking import connect
 
 ITEMS = judging.CLICKHOUSE
-FAULTS = load_faults(reference().parents[2] / "faults" / "clickhouse.yaml")
+FAULTS = load_faults(WORLD.parents[2] / "faults" / "clickhouse.yaml")
 HEALTHY = dict.fromkeys(ITEMS, Outcome.PASS)
 
 
@@ -28,7 +29,7 @@ class Judged(NamedTuple):
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[ClickHouseProcess]:
-    with ClickHouseProcess(reference()) as process:
+    with ClickHouseProcess(WORLD) as process:
         yield process
 
 
@@ -51,14 +52,14 @@ def judge(lab: ClickHouseProcess, changes: Sequence[dict[str, Any]]) -> Judged:
     chosen = settings(at.url, at.cluster, at.backup_api)
     judged = Judged({}, set(), {})
     try:
-        client = probes.connect(chosen, "run-1")
+        client = connect(chosen, "clickhouse")
     except ProbeError as error:
         judged.outcomes.update(dict.fromkeys(ITEMS, Outcome.ERROR))
         judged.errors.update(dict.fromkeys(ITEMS, f"{error} {error.advice}"))
         return judged
     for item, (check, questions) in ITEMS.items():
         asks = [getattr(probes, question) for question in questions]
-        found = judging.judge(check, asks, client, chosen.clickhouse)
+        found = judging.judge(check, asks, client, chosen.targets["clickhouse"])
         judged.outcomes[item] = found.outcome
         if found.error is not None:
             judged.errors[item] = f"{found.error} {getattr(found.error, 'advice', '')}".rstrip()
@@ -96,7 +97,7 @@ def test_asks_few_queries_and_all_of_them_read_only(lab: ClickHouseProcess) -> N
 @pytest.mark.parametrize("name", FAULTS)
 def test_turns_exactly_the_declared_items(lab: ClickHouseProcess, name: str) -> None:
     fault = FAULTS[name]
-    judged = judge(lab, fault.clickhouse)
+    judged = judge(lab, fault.changes["clickhouse"])
     assert judged.outcomes == HEALTHY | fault.turns
     if fault.subject is not None:
         assert fault.subject in judged.subjects
@@ -115,19 +116,19 @@ def test_turns_exactly_the_declared_items(lab: ClickHouseProcess, name: str) -> 
 )
 def test_two_faults_turn_what_each_turns(lab: ClickHouseProcess, first: str, second: str) -> None:
     one, other = FAULTS[first], FAULTS[second]
-    judged = judge(lab, [*one.clickhouse, *other.clickhouse])
+    judged = judge(lab, [*one.changes["clickhouse"], *other.changes["clickhouse"]])
     assert judged.outcomes == HEALTHY | one.turns | other.turns
     assert {one.subject, other.subject} - {None} <= judged.subjects
 
 
 def test_a_dead_replica_is_named_by_each_error(lab: ClickHouseProcess) -> None:
-    judged = judge(lab, FAULTS["ch-replica-dead"].clickhouse)
+    judged = judge(lab, FAULTS["ch-replica-dead"].changes["clickhouse"])
     for item in ("ch-replication", "ch-backup", "ch-disk"):
         assert "Connection refused (ch-2.ch.st-risk.svc:9000)" in judged.errors[item]
 
 
 def test_a_missing_grant_is_printed(lab: ClickHouseProcess) -> None:
-    judged = judge(lab, FAULTS["ch-disks-forbidden"].clickhouse)
+    judged = judge(lab, FAULTS["ch-disks-forbidden"].changes["clickhouse"])
     assert judged.errors["ch-disk"].endswith(
         " GRANT SELECT(name, path, type, free_space, total_space) ON system.disks TO reader;"
     )

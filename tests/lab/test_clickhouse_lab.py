@@ -20,15 +20,10 @@ import clickhouse_connect
 import pytest
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.lab.clickhouse import ClickHouseLab, reference
-from pytest_readiness.lab.clickhouse_process import ClickHouseProcess
-from pytest_readiness.lab.clickhouse_world import (
-    ApiBackup,
-    WorldError,
-    listed,
-    load_world,
-    split,
-)
+from pytest_readiness.lab.clickhouse import WORLD
+from pytest_readiness.lab.clickhouse.cluster import ClickHouseLab
+from pytest_readiness.lab.clickhouse.process import ClickHouseProcess
+from pytest_readiness.lab.clickhouse.world import ApiBackup, WorldError, listed, load_world, split
 from pytest_readiness.lab.reference import load_faults
 
 
@@ -44,7 +39,7 @@ class Answer(NamedTuple):
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[ClickHouseProcess]:
-    with ClickHouseProcess(reference()) as process:
+    with ClickHouseProcess(WORLD) as process:
         yield process
 
 
@@ -259,7 +254,7 @@ class TestWorlds:
     )
     def test_a_wrong_change_is_an_error(self, change: dict[str, Any], message: str) -> None:
         with pytest.raises(WorldError, match=message):
-            load_world(reference(), [change])
+            load_world(WORLD, [change])
 
     def test_wrong_sql_is_an_error_and_the_next_start_works(self, lab: ClickHouseProcess) -> None:
         with pytest.raises(WorldError, match=r"Code: 62.*SELEC 1"):
@@ -286,7 +281,7 @@ class TestWorlds:
         assert [ask(port, query="SELECT 1").status for _ in range(2)] == [503, 200]
 
     def test_two_labs_run_side_by_side(self, lab: ClickHouseProcess) -> None:
-        with ClickHouseProcess(reference()) as other:
+        with ClickHouseProcess(WORLD) as other:
             first, second = lab.start(), other.start()
             assert first.url != second.url
             for at in (first, second):
@@ -295,12 +290,13 @@ class TestWorlds:
 
 LIFE = """
 import signal, sys, threading
-from pytest_readiness.lab.clickhouse import ClickHouseLab, reference
+from pytest_readiness.lab.clickhouse import WORLD
+from pytest_readiness.lab.clickhouse.cluster import ClickHouseLab
 def end(*_): raise KeyboardInterrupt
 for number in (signal.SIGINT, signal.SIGTERM):  # a job in the background is born deaf to SIGINT
     signal.signal(number, end)
 try:
-    with ClickHouseLab(reference()) as lab:
+    with ClickHouseLab(WORLD) as lab:
         print(lab.url, flush=True)
         threading.Event().wait()
 except KeyboardInterrupt:
@@ -333,14 +329,15 @@ class TestLife:
 
     def test_a_process_has_one_engine(self) -> None:
         code = (
-            "from pytest_readiness.lab.clickhouse import ClickHouseLab, reference\n"
-            "from pytest_readiness.lab.clickhouse_world import WorldError\n"
-            "with ClickHouseLab(reference()):\n"
+            "from pytest_readiness.lab.clickhouse import WORLD\n"
+            "from pytest_readiness.lab.clickhouse.cluster import ClickHouseLab\n"
+            "from pytest_readiness.lab.clickhouse.world import WorldError\n"
+            "with ClickHouseLab(WORLD):\n"
             "    try:\n"
-            "        ClickHouseLab(reference()).start()\n"
+            "        ClickHouseLab(WORLD).start()\n"
             "    except WorldError as error:\n"
             "        print(error)\n"
-            "with ClickHouseLab(reference()) as lab:\n"
+            "with ClickHouseLab(WORLD) as lab:\n"
             "    print(lab.cluster, lab.requests)\n"
         )
         done = subprocess.run(
@@ -353,8 +350,8 @@ class TestLife:
 
     def test_importing_it_loads_no_engine(self) -> None:
         code = (
-            "import sys, pytest_readiness.lab.clickhouse_process\n"
-            "import pytest_readiness.probes.clickhouse\n"
+            "import sys, pytest_readiness.lab.clickhouse.process\n"
+            "import pytest_readiness.targets.clickhouse.probe\n"
             "heavy = {'chdb', 'clickhouse_connect', 'httpx', 'yaml', 'urllib3'}\n"
             "print(sorted(heavy & set(sys.modules)))\n"
         )
@@ -365,6 +362,6 @@ class TestLife:
 
 
 def test_a_lab_that_never_started_stops_quietly() -> None:
-    lab = ClickHouseLab(reference())
+    lab = ClickHouseLab(WORLD)
     lab.stop()
     assert lab.requests == []

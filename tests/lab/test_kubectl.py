@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_readiness import lab
-from pytest_readiness.lab.k8s_faults import Deny
-from pytest_readiness.lab.kubernetes_api import KubernetesApi, load_world
+from pytest_readiness.lab.kubernetes.api import KubernetesApi, load_world
+from pytest_readiness.lab.kubernetes.faults import Deny
 from tests.servers.processes import run_client
 from tests.servers.programs import need
 

@@ -15,9 +15,15 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from pytest_readiness import lab
-from pytest_readiness.lab.k8s_faults import Deny, Fault, PathAnswer, WorldError, apply_changes
-from pytest_readiness.lab.k8s_reviews import may
-from pytest_readiness.lab.kubernetes_api import KubernetesApi, load_world
+from pytest_readiness.lab.kubernetes.api import KubernetesApi, load_world
+from pytest_readiness.lab.kubernetes.faults import (
+    Deny,
+    Fault,
+    PathAnswer,
+    WorldError,
+    apply_changes,
+)
+from pytest_readiness.lab.kubernetes.reviews import may
 from pytest_readiness.lab.tls import write_tls
 
 WORLD = Path(lab.__file__).parent / "worlds" / "reference" / "kubernetes"

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.lab import reference
-from pytest_readiness.lab.kubernetes_api import load_world
+from pytest_readiness.lab import clickhouse, kubernetes, reference
+from pytest_readiness.lab.kubernetes.api import load_world
 from pytest_readiness.lab.process import LabProcess
-from pytest_readiness.run import FAULTS_UNKNOWN, LAB_CLUSTER
-from tests.plugin.project import Project
+from pytest_readiness.record.identity import FAULTS_UNKNOWN
+from pytest_readiness.targets.kubernetes.section import LAB_CLUSTER
+from tests.run.project import Project
 
 LAB_INI = """\
 [readiness]
@@ -166,7 +167,7 @@ def test_every_fault_declares_items_of_the_catalogue() -> None:
     for name, fault in reference.faults().items():
         assert fault.turns.keys() <= catalogue.by_id().keys(), name
         assert fault.says.strip().endswith("."), name
-        assert fault.kubernetes or fault.clickhouse, name
+        assert fault.changes, name
 
 
 def test_each_judged_item_has_at_least_five_faults() -> None:
@@ -222,12 +223,12 @@ def test_as_a_child_it_ends_with_its_input() -> None:
 
 
 def test_the_cluster_of_the_lab_is_the_one_that_runs_know() -> None:
-    world = load_world(reference.WORLD / "kubernetes")
+    world = load_world(kubernetes.WORLD)
     uids = [it["metadata"]["uid"] for it in world if it["metadata"]["name"] == "kube-system"]
     assert uids == [LAB_CLUSTER]
 
 
 def test_says_what_to_install_without_its_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reference, "find_spec", lambda name: None)
+    monkeypatch.setattr(clickhouse, "find_spec", lambda name: None)
     with pytest.raises(ReadinessError, match=r"pip install 'pytest-readiness\[lab\]'"):
         reference.Platform([])

@@ -6,8 +6,8 @@ import msgspec
 
 from pytest_readiness.report import changes_text
 from pytest_readiness.report.changes import Changes, State
-from pytest_readiness.report.model import Item, Report, Verdict
-from pytest_readiness.results import Outcome
+from pytest_readiness.results.evidence import Outcome
+from pytest_readiness.results.model import Item, Report, Verdict
 from tests.report import sample
 
 READY = Verdict(name="READY", exit_code=0, reasons=("every item passes",))

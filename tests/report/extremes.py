@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from pytest_readiness.report.model import Report
-from pytest_readiness.results import Finding, Outcome
+from pytest_readiness.results.evidence import Finding, Outcome
+from pytest_readiness.results.model import Report
 from tests.report import sample
 
 HOSTILE = (

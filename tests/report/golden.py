@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_readiness.report import markdown, terminal
-from pytest_readiness.report.model import Report
+from pytest_readiness.results.model import Report
 from tests.report import extremes, sample
 
 FOLDER = Path(__file__).with_name("golden")

@@ -5,7 +5,9 @@ from typing import Any
 
 import msgspec
 
-from pytest_readiness.report.model import (
+from pytest_readiness.catalogue.words import Safety, Severity
+from pytest_readiness.results.evidence import EvidenceRecord, Finding, Outcome
+from pytest_readiness.results.model import (
     SCHEMA,
     Completeness,
     DeclarationState,
@@ -22,7 +24,6 @@ from pytest_readiness.report.model import (
     Waived,
     WaiverState,
 )
-from pytest_readiness.results import EvidenceRecord, Finding, Outcome, Safety, Severity
 
 _UNREACHABLE = "clickhouse https://ch.example.org:8443: unreachable: connection refused"
 _GRANT = """Grant the reader what the question needs:

@@ -5,12 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.gathered import NO_RUN, NOT_SELECTED
 from pytest_readiness.report import changes, changes_text
 from pytest_readiness.report.changes import Kind, State, WaiverKind, compare
-from pytest_readiness.report.model import Digest, Report, Verdict, Waived, WaiverState
-from pytest_readiness.results import Finding, Outcome, Severity
+from pytest_readiness.results.evidence import Finding, Outcome
+from pytest_readiness.results.model import Digest, Report, Verdict, Waived, WaiverState
+from pytest_readiness.verdict.gathered import NO_RUN, NOT_SELECTED
 from tests.report import extremes, sample
 from tests.report.changed import EVERY, PARTIAL, STATES, of, only, text, with_run, with_target
 

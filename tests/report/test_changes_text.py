@@ -5,10 +5,12 @@ import re
 import msgspec
 import pytest
 
-from pytest_readiness.report import changes_text, terminal
+from pytest_readiness.catalogue.words import Severity
+from pytest_readiness.report import changes_text
 from pytest_readiness.report.changes import Changes, State, compare
-from pytest_readiness.report.model import Item
-from pytest_readiness.results import Finding, Outcome, Severity
+from pytest_readiness.results.evidence import Finding, Outcome
+from pytest_readiness.results.model import Item
+from pytest_readiness.text import cells
 from tests.report import extremes, sample
 from tests.report.changed import NOT_READY, STATES, of, only, text, with_run, with_target
 
@@ -148,8 +150,8 @@ class TestSize:
     def test_lines_keep_the_width(self) -> None:
         found = compare(only(State.PASS), sample.production(sample.full()))
         for line in changes_text.lines(found, 60):
-            longest = max(map(terminal.cells, line.split()), default=0)
-            assert terminal.cells(line) <= max(60, 6 + longest)
+            longest = max(map(cells, line.split()), default=0)
+            assert cells(line) <= max(60, 6 + longest)
 
 
 def test_blockers_come_last_in_a_terminal_and_first_in_a_comment() -> None:

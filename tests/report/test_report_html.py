@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 
 from pytest_readiness.report import html
-from pytest_readiness.report.model import Report
 from pytest_readiness.report.view import Bucket
-from pytest_readiness.results import Outcome
+from pytest_readiness.results.evidence import Outcome
+from pytest_readiness.results.model import Report
 from tests.report import extremes, sample
 
 SHA = sample.digest("report.json")

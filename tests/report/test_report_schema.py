@@ -4,8 +4,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pytest_readiness.report import model, schema
-from pytest_readiness.report.model import Report
+from pytest_readiness.report import schema
+from pytest_readiness.results import model
+from pytest_readiness.results.model import Report
 from tests.report import extremes, sample
 
 REPORTS = [sample.full, sample.partial, sample.empty, extremes.hostile, extremes.large]

@@ -3,8 +3,9 @@ import re
 import pytest
 
 from pytest_readiness.report import markdown, terminal
-from pytest_readiness.report.model import Report
-from pytest_readiness.results import Finding, Outcome
+from pytest_readiness.results.evidence import Finding, Outcome
+from pytest_readiness.results.model import Report
+from pytest_readiness.text import cells, wrap
 from tests.report import extremes, golden, sample
 
 SHA = sample.digest("report.json")
@@ -112,10 +113,10 @@ class TestTerminal:
     ) -> None:
         for line in golden.plain(terminal.lines(golden.REPORTS[name](), width, "r")).splitlines():
             words = line.split()
-            longest = max((terminal.cells(word) for word in words), default=0)
+            longest = max((cells(word) for word in words), default=0)
             indent = len(line) - len(line.lstrip())
             mark = 3 if line.lstrip().startswith("-> ") else 0
-            assert terminal.cells(line) <= max(width, indent + mark + longest), line
+            assert cells(line) <= max(width, indent + mark + longest), line
 
     def test_names_every_item_that_has_no_pass(self) -> None:
         for report in (sample.full(), sample.partial()):
@@ -148,10 +149,10 @@ class TestTerminal:
         assert all(sign == "\n" or sign.isprintable() for sign in text)
 
     def test_counts_the_columns_of_wide_and_combining_signs(self) -> None:
-        assert terminal.cells("日本") == 4
-        assert terminal.cells("é") == 1
-        lines = terminal.wrap("日本 " * 9, 10)
-        assert {terminal.cells(line.rstrip()) for line in lines[:-1]} == {9}
+        assert cells("日本") == 4
+        assert cells("é") == 1
+        lines = wrap("日本 " * 9, 10)
+        assert {cells(line.rstrip()) for line in lines[:-1]} == {9}
 
     def test_a_snippet_keeps_its_indentation(self) -> None:
         text = golden.plain(terminal.lines(sample.full(), 80, "r"))

@@ -7,7 +7,8 @@ import pytest
 
 from pytest_readiness.commands import render as command
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report import html, model, write
+from pytest_readiness.report import html, write
+from pytest_readiness.results import model
 from tests.report import sample
 
 

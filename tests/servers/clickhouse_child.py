@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from pytest_readiness.errors import ProbeError
-from pytest_readiness.probes import clickhouse as probes
 from pytest_readiness.settings import Settings, from_values
+from pytest_readiness.targets.clickhouse import probe as probes
 from tests import judging
+from tests.asking import connect
 
 ITEMS = judging.CLICKHOUSE
 
@@ -29,7 +30,7 @@ def settings_of(section: dict[str, str], timeout: str = "5s") -> Settings:
 def judge(settings: Settings) -> dict[str, Any]:
     """Judge each item; what is said of it is JSON-safe (see clickhouse_servers.Judged)."""
     try:
-        client = probes.connect(settings, "run-1")
+        client = connect(settings, "clickhouse")
     except ProbeError as error:
         return dict.fromkeys(ITEMS, _error(error))
     try:
@@ -41,7 +42,7 @@ def judge(settings: Settings) -> dict[str, Any]:
 def _judged(client: probes.Client, item: str) -> dict[str, Any]:
     check, questions = ITEMS[item]
     asks = [getattr(probes, question) for question in questions]
-    outcome, evidence, error = judging.judge(check, asks, client, client.settings)
+    outcome, evidence, error = judging.judge(check, asks, client, client.section)
     if isinstance(error, ProbeError):
         return _error(error)
     if error is not None:

@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,10 +26,11 @@ import pytest
 
 from pytest_readiness.errors import ProbeError, ProbeErrorKind, told
 from pytest_readiness.lab import tls
-from pytest_readiness.questions import QUESTIONS
+from pytest_readiness.targets import questions
+from tests.asking import connect
 from tests.servers import fault_servers as servers
 from tests.servers.fault_servers import Behaviour, FaultServer
-from tests.servers.fault_targets import TARGETS, TIMEOUT, Place, Target
+from tests.servers.fault_targets import TIMEOUT, FaultTarget, Place, fault_targets
 from tests.servers.programs import ROOT
 
 PAGE = ROOT / "docs" / "faults.md"
@@ -158,7 +158,7 @@ class Matrix:
             return server.asked[opened:]
 
     @contextmanager
-    def _place(self, target: Target, fault: str) -> Iterator[tuple[Place, FaultServer | None]]:
+    def _place(self, target: FaultTarget, fault: str) -> Iterator[tuple[Place, FaultServer | None]]:
         with ExitStack() as stack:
             beside = None
             if target.beside is not None:
@@ -181,15 +181,15 @@ class Matrix:
             yield Place(host, port, scheme, ca, self._folder, beside), server
 
 
-def target_of(question: str) -> Target:
+def target_of(question: str) -> FaultTarget:
     """Return the target that asks a question."""
-    return next(target for target in TARGETS if question in target.asks)
+    return next(target for target in fault_targets() if question in target.asks)
 
 
 def cases(fault: str) -> list[Case]:
     """Return the cases of a fault: each request of each question meets it in turn."""
     found = []
-    for target in TARGETS:
+    for target in fault_targets():
         for question, requests in target.asks.items():
             opens = target.opens if question == target.first else ()
             for request in (None,) if fault in PLACES else (*opens, *requests):
@@ -218,7 +218,7 @@ def rows(cells: Sequence[Cell]) -> list[str]:
 
 def page(cells: Sequence[Cell]) -> str:
     """Return docs/faults.md."""
-    order = {question.name: place for place, question in enumerate(QUESTIONS)}
+    order = {name: place for place, name in enumerate(questions())}
     ordered = sorted(cells, key=lambda c: (order[c.question], FAULTS.index(c.fault)))
     table = [
         row
@@ -254,7 +254,7 @@ def by_memory(fault: str) -> tuple[int, list[Cell]]:
 
 
 def _measured_here(matrix: Matrix, fault: str) -> dict[str, Any]:
-    for target in TARGETS:
+    for target in fault_targets():
         for question in target.asks:
             matrix.truly(question)  # what is imported once is no growth
     before = _peak()
@@ -275,11 +275,10 @@ def _peak() -> int:
 
 
 @contextmanager
-def _connected(target: Target, place: Place, *, alone: bool = True) -> Iterator[Any]:
-    module = import_module(f"pytest_readiness.probes.{target.module}")
+def _connected(target: FaultTarget, place: Place, *, alone: bool = True) -> Iterator[Any]:
     # What a client library does to warnings while it reads its settings is for one thread.
     with _connecting if alone else nullcontext():
-        client = module.connect(target.settings(place), "run-1")
+        client = connect(target.settings(place), target.name)
     try:
         yield client
     finally:
@@ -288,9 +287,8 @@ def _connected(target: Target, place: Place, *, alone: bool = True) -> Iterator[
 
 
 def _probe(question: str) -> Callable[[Any], object]:
-    asked = next(one for one in QUESTIONS if one.name == question)
-    module = import_module(f"pytest_readiness.probes.{asked.target}")
-    probe: Callable[[Any], object] = getattr(module, asked.function)
+    target, asked = questions()[question]
+    probe: Callable[[Any], object] = getattr(target.probe(), asked.name)
     return probe
 
 
@@ -308,7 +306,7 @@ def main() -> None:
         if len(sys.argv) > 1:
             print(json.dumps(_measured_here(matrix, sys.argv[1])))
             return
-        for target in TARGETS:
+        for target in fault_targets():
             matrix.truly(target.first)  # imports its client
         cells = [
             cell

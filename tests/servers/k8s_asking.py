@@ -6,28 +6,28 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_readiness.facts.kubernetes import Pods
-from pytest_readiness.probes import kubernetes as probe
-from pytest_readiness.probes.k8s_transport import Client
-from pytest_readiness.questions import QUESTIONS
-from pytest_readiness.results import Evidence
-from tests.probes.kubernetes_target import settings
+from pytest_readiness.results.evidence import Evidence
+from pytest_readiness.targets.kubernetes import probe
+from pytest_readiness.targets.kubernetes.client import Client
+from pytest_readiness.targets.kubernetes.facts import Pods
+from pytest_readiness.targets.kubernetes.section import Kubernetes
+from tests.asking import connect
 from tests.servers.k8s_client import Admin
 from tests.servers.kubernetes import ControlPlane
+from tests.targets.kubernetes.target import settings
 
 MOST_PUTS = 128  # of one transaction of etcd, its default
 # Every question to Kubernetes, by its name without the target's.
 ASKS: dict[str, Callable[[Client], object]] = {
-    question.function: getattr(probe, question.function)
-    for question in QUESTIONS
-    if question.target == "kubernetes"
+    question.name: getattr(probe, question.name) for question in Kubernetes.QUESTIONS
 }
 CONTAINERS = [{"name": "main", "image": "example.org/main:1"}]
 
 
 def client(kubeconfig: Path, timeout: float = 30, **more: Any) -> Client:
     """Return a client of the context `real`; more: settings of [kubernetes]. Raises ProbeError."""
-    return probe.connect(settings(kubeconfig, timeout, context="real", **more), "run-1")
+    connected: Client = connect(settings(kubeconfig, timeout, context="real", **more), "kubernetes")
+    return connected
 
 
 def judged(check: Callable[..., None], *facts: Any) -> list[tuple[str, str]]:

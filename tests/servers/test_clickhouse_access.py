@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pytest_readiness.lab.clickhouse import reference
-from pytest_readiness.lab.clickhouse_process import ClickHouseProcess
+from pytest_readiness.lab.clickhouse import WORLD
+from pytest_readiness.lab.clickhouse.process import ClickHouseProcess
 from tests.servers.clickhouse_child import ITEMS, judge, settings_of
 from tests.servers.clickhouse_servers import Engine, Judged, closed_ports, configure
 
@@ -115,7 +115,7 @@ def test_a_wider_grant_shows_all_tables_as_well(folder: Path, more: str) -> None
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[ClickHouseProcess]:
-    with ClickHouseProcess(reference()) as process:
+    with ClickHouseProcess(WORLD) as process:
         yield process
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_readiness.lab.clickhouse import reference
-from pytest_readiness.lab.clickhouse_process import ClickHouseProcess
+from pytest_readiness.lab.clickhouse import WORLD
+from pytest_readiness.lab.clickhouse.process import ClickHouseProcess
 from tests.servers.clickhouse_child import judge, settings_of
 from tests.servers.clickhouse_servers import DEAD, LIVE, Engine, Judged, closed_ports, configure
 
@@ -112,7 +112,7 @@ def test_what_the_client_sends_never_leaves_a_replica_out() -> None:
     The one exception is the question which replicas answer: who is missing there is compared with
     system.clusters and named.
     """
-    with ClickHouseProcess(reference()) as lab:
+    with ClickHouseProcess(WORLD) as lab:
         hosts = ["ch-0", "ch-1", "ch-2"]
         at = lab.start([{"cluster": {"shards": [hosts], "dead": ["ch-2"]}}])
         section = {"url": at.url, "cluster": at.cluster, "backup_api": at.backup_api}

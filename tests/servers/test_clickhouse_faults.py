@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from pytest_readiness.errors import ProbeError
-from pytest_readiness.lab.clickhouse import reference
-from pytest_readiness.lab.clickhouse_process import Addresses, ClickHouseProcess
+from pytest_readiness.lab.clickhouse import WORLD
+from pytest_readiness.lab.clickhouse.process import Addresses, ClickHouseProcess
 from pytest_readiness.lab.tls import write_tls
-from pytest_readiness.probes import clickhouse as probes
+from pytest_readiness.targets.clickhouse import probe as probes
+from tests.asking import connect
 from tests.servers.clickhouse_child import ITEMS, judge, settings_of
 from tests.servers.fault_proxy import Does, Fault, Proxy, proxy
 
@@ -32,7 +33,7 @@ PASS = {"outcome": "pass"}
 
 @pytest.fixture(scope="module")
 def at() -> Iterator[Addresses]:
-    with ClickHouseProcess(reference()) as lab:
+    with ClickHouseProcess(WORLD) as lab:
         yield lab.start()
 
 
@@ -51,7 +52,7 @@ def judged_through(at: Addresses, running: Proxy, timeout: str = "5s") -> dict[s
 
 def refused_connection(section: dict[str, str]) -> ProbeError:
     with pytest.raises(ProbeError) as caught:
-        probes.connect(settings_of(section), "run-1")
+        connect(settings_of(section), "clickhouse")
     return caught.value
 
 
@@ -147,7 +148,7 @@ class TestRefusals:
 
     def test_a_server_that_goes_away_between_two_questions(self, at: Addresses) -> None:
         with proxy(port_of(at), Fault(", system.disks)", status=200)) as running:
-            client = probes.connect(settings_of(section_of(at, running.port)), "run-1")
+            client = connect(settings_of(section_of(at, running.port)), "clickhouse")
             assert probes.identity(client).database == "risk"
             with pytest.raises(ProbeError):  # this answer also closes the connection
                 probes.disks(client)

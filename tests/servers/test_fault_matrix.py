@@ -6,19 +6,19 @@ from functools import cache
 
 import pytest
 
-from pytest_readiness.questions import QUESTIONS
+from pytest_readiness.targets import questions
 from tests.servers import faults
-from tests.servers.fault_targets import TARGETS
+from tests.servers.fault_targets import fault_targets
 from tests.servers.faults import BY_MEMORY, FAULTS, MOST_MEMORY, PAGE, Cell, Matrix
 
-NAMES = [question.name for question in QUESTIONS]
+NAMES = list(questions())
 grown = cache(faults.by_memory)
 
 
 @pytest.fixture(scope="module")
 def matrix() -> Iterator[Matrix]:
     with Matrix() as made:
-        for target in TARGETS:
+        for target in fault_targets():
             made.truly(target.first)  # imports its client
         yield made
 
@@ -36,7 +36,7 @@ def cells_of(matrix: Matrix, measured: dict[str, list[Cell]], fault: str) -> lis
 
 
 def test_passes_when_every_question_is_in_the_matrix() -> None:
-    asked = [name for target in TARGETS for name in target.asks]
+    asked = [name for target in fault_targets() for name in target.asks]
     assert sorted(asked) == sorted(NAMES)
 
 

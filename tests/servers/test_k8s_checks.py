@@ -11,16 +11,15 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_readiness.checklist.infrastructure import test_kubernetes as checks
-from pytest_readiness.commands import init
 from pytest_readiness.errors import NothingExamined, ProbeErrorKind
-from pytest_readiness.probes import kubernetes as probe
-from pytest_readiness.probes.k8s_transport import Client
-from pytest_readiness.settings import Kubernetes
-from tests.probes.kubernetes_target import refusal
+from pytest_readiness.targets.kubernetes import probe
+from pytest_readiness.targets.kubernetes.client import Client
+from pytest_readiness.targets.kubernetes.section import Kubernetes, rbac
 from tests.servers.conftest import Cluster
 from tests.servers.k8s_asking import CONTAINERS, client, judged, namespace
 from tests.servers.k8s_client import Object, write_kubeconfig
 from tests.servers.kubernetes import objects_of
+from tests.targets.kubernetes.target import refusal
 
 SPACE = "judged"
 LIMITS = Kubernetes(namespace=SPACE, context="real")
@@ -341,7 +340,7 @@ def test_fails_and_names_the_cluster_that_is_older_than_the_least_version(world:
 def test_passes_when_the_whole_run_has_a_healthy_cluster(world: World, tmp_path: Path) -> None:
     ready_nodes(world, "n1", "n2", "n3")
     world.put(
-        *objects_of(init.rbac()),
+        *objects_of(rbac()),
         DNS,
         dns_endpoints(ready=True),
         thing("storage.k8s.io/v1", "CSIDriver", DRIVER, spec={}),

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from functools import partial
 
-from pytest_readiness.probes import kubernetes as probe
+from pytest_readiness.targets.kubernetes import probe
 from tests.servers.conftest import Cluster
 from tests.servers.k8s_asking import client, namespace, plant
 from tests.servers.k8s_client import Admin, Object

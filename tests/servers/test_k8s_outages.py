@@ -10,11 +10,10 @@ import pytest
 
 from pytest_readiness.checklist.infrastructure import test_kubernetes as checks
 from pytest_readiness.errors import ProbeErrorKind
-from pytest_readiness.probes import kubernetes as probe
-from pytest_readiness.results import Outcome
-from pytest_readiness.settings import Kubernetes
+from pytest_readiness.results.evidence import Outcome
+from pytest_readiness.targets.kubernetes import probe
+from pytest_readiness.targets.kubernetes.section import Kubernetes
 from tests.judging import judge
-from tests.probes.kubernetes_target import refusal
 from tests.servers.k8s_asking import (
     base64_of,
     before,
@@ -27,6 +26,7 @@ from tests.servers.k8s_asking import (
 )
 from tests.servers.kubernetes import ControlPlane, control_plane
 from tests.servers.programs import need
+from tests.targets.kubernetes.target import refusal
 
 CROWD = 1200  # three pages
 FORGETFUL = ("--etcd-compaction-interval=1s", "--watch-cache=false")

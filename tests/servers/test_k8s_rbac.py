@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from pytest_readiness.commands import init
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
-from pytest_readiness.probes.k8s_transport import Client
-from tests.probes.kubernetes_target import refusal
+from pytest_readiness.targets.kubernetes.client import Client
+from pytest_readiness.targets.kubernetes.section import rbac
 from tests.servers.conftest import Cluster
 from tests.servers.k8s_asking import ASKS, client, namespace
 from tests.servers.k8s_client import Admin, Object, write_kubeconfig
 from tests.servers.processes import run_client
 from tests.servers.programs import need
+from tests.targets.kubernetes.target import refusal
 
 RBAC = "rbac.authorization.k8s.io/v1"
 SPACE = "rbac-release"
@@ -58,7 +58,7 @@ class Reader(NamedTuple):
 
 
 def roles() -> list[Object]:
-    return list(yaml.safe_load_all(init.rbac()))
+    return list(yaml.safe_load_all(rbac()))
 
 
 def binding(kind: str, role: str, where: Object) -> Object:

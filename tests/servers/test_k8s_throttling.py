@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from pytest_readiness.errors import ProbeErrorKind
-from pytest_readiness.probes import kubernetes as probe
-from tests.probes.kubernetes_target import refusal
+from pytest_readiness.targets.kubernetes import probe
 from tests.servers.k8s_asking import before, client, namespace, plant
 from tests.servers.k8s_client import Admin, Object, write_kubeconfig
 from tests.servers.kubernetes import HOST, ControlPlane, control_plane
 from tests.servers.programs import need
+from tests.targets.kubernetes.target import refusal
 
 GROUP = "flowcontrol.apiserver.k8s.io/v1"
 NOWHERE = "throttled"

@@ -15,11 +15,11 @@ import pytest
 
 from pytest_readiness.errors import ProbeErrorKind
 from pytest_readiness.lab.tls import TlsFiles, write_tls
-from pytest_readiness.probes import kubernetes as probe
-from tests.probes.kubernetes_target import refusal
+from pytest_readiness.targets.kubernetes import probe
 from tests.servers.conftest import Cluster
 from tests.servers.k8s_asking import ASKS, client, namespace
 from tests.servers.k8s_client import Object, write_kubeconfig
+from tests.targets.kubernetes.target import refusal
 
 EXEC: Object = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never"}
 GUESTS = "transport"

@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_readiness.checklist.infrastructure import test_kubernetes as checks
-from pytest_readiness.facts.kubernetes import Version
-from pytest_readiness.probes import kubernetes as probe
-from pytest_readiness.settings import Kubernetes
+from pytest_readiness.targets.kubernetes import probe
+from pytest_readiness.targets.kubernetes.facts import Version
+from pytest_readiness.targets.kubernetes.section import Kubernetes
 from tests.servers.conftest import LOGS
 from tests.servers.k8s_asking import client, judged
 from tests.servers.kubernetes import ControlPlane

@@ -11,9 +11,9 @@ import pytest
 
 from pytest_readiness.checklist.infrastructure.nodes import sort_nodes
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
-from pytest_readiness.lab.kubernetes_api import KubernetesApi
-from pytest_readiness.probes import kubernetes as probe
-from pytest_readiness.settings import Kubernetes
+from pytest_readiness.lab.kubernetes.api import KubernetesApi
+from pytest_readiness.targets.kubernetes import probe
+from pytest_readiness.targets.kubernetes.section import Kubernetes
 from tests.servers.k8s_asking import client
 from tests.servers.k8s_client import write_kubeconfig
 from tests.servers.kubernetes import ControlPlane

@@ -14,8 +14,8 @@ from urllib.parse import quote
 import urllib3
 
 from pytest_readiness import lab
-from pytest_readiness.lab.k8s_faults import Deny
-from pytest_readiness.lab.kubernetes_api import KubernetesApi, load_world
+from pytest_readiness.lab.kubernetes.api import KubernetesApi, load_world
+from pytest_readiness.lab.kubernetes.faults import Deny
 from tests.servers.k8s_client import FIRST, Admin, Answer, Object
 from tests.servers.kubernetes import ControlPlane
 

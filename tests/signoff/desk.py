@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pytest_readiness.clock import now, rfc3339
-from pytest_readiness.report import model, write
-from pytest_readiness.results import Finding, Outcome
+from pytest_readiness.report import write
+from pytest_readiness.results import model
+from pytest_readiness.results.evidence import Finding, Outcome
 from pytest_readiness.signoff import policy, statement, verify
 from tests.report import sample
 from tests.signoff import keys

@@ -6,14 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pytest_readiness.report.model import (
-    Completeness,
-    Declared,
-    Report,
-    Verdict,
-    WaiverState,
-)
-from pytest_readiness.results import Finding, Outcome
+from pytest_readiness.results.evidence import Finding, Outcome
+from pytest_readiness.results.model import Completeness, Declared, Report, Verdict, WaiverState
 from pytest_readiness.signoff.refusals import Cause
 from tests.report import sample
 from tests.signoff.runs import AT, SignedRun, ready, with_waivers

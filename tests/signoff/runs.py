@@ -16,8 +16,8 @@ import msgspec
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from pytest_readiness.report.model import Report, Verdict, encode
-from pytest_readiness.results import Outcome
+from pytest_readiness.results.evidence import Outcome
+from pytest_readiness.results.model import Report, Verdict, encode
 from tests.report import sample
 from tests.signoff.keys import Kind, Person, person
 

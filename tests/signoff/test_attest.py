@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report import model, write
-from pytest_readiness.results import Outcome, Severity
+from pytest_readiness.report import write
+from pytest_readiness.results import model
+from pytest_readiness.results.evidence import Outcome
 from pytest_readiness.signoff import attest, sshsig
 from tests.report import sample
 from tests.signoff import desk, keys

@@ -12,8 +12,8 @@ import pytest
 from pytest_readiness import cli
 from pytest_readiness.clock import now
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report import model
 from pytest_readiness.report.write import render_files
+from pytest_readiness.results import model
 from pytest_readiness.signoff import attest, files, policy, report_state, request, state
 from pytest_readiness.signoff.refusals import Cause, Refused
 from pytest_readiness.signoff.statement import Decision

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.report.model import Report
+from pytest_readiness.results.model import Report
 from pytest_readiness.signoff import policy
 from pytest_readiness.signoff.refusals import Cause
 from pytest_readiness.signoff.verify import verify

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from pytest_readiness.clock import now
-from pytest_readiness.report import model
+from pytest_readiness.results import model
 from pytest_readiness.signoff import statement
 from pytest_readiness.signoff.statement import Decision
 from tests.signoff import desk, keys

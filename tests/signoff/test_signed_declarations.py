@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_readiness import cli, declaration_file
+from pytest_readiness import cli
 from pytest_readiness.clock import now
-from pytest_readiness.declaration_file import Row
-from pytest_readiness.facts.declarations import Declaration
+from pytest_readiness.people import declaration_file
+from pytest_readiness.people.declaration_file import Row
+from pytest_readiness.people.facts import Declaration
 from pytest_readiness.signoff import policy
 from tests.signoff.keys import Person, keygen, person
 

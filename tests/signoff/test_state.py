@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from pytest_readiness.report import model, write
+from pytest_readiness.report import write
+from pytest_readiness.results import model
 from pytest_readiness.signoff import state, statement
 from pytest_readiness.signoff.statement import Decision
 from tests.report import sample

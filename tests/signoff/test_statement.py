@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pytest_readiness.report import model
+from pytest_readiness.results import model
 from pytest_readiness.signoff import statement
 from pytest_readiness.signoff.refusals import Cause, Refused
 from tests.signoff import runs

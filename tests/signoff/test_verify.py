@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pytest_readiness.report.model import Report, Verdict
+from pytest_readiness.results.model import Report, Verdict
 from pytest_readiness.signoff import policy
 from pytest_readiness.signoff.answer import ADVICE
 from pytest_readiness.signoff.refusals import Cause

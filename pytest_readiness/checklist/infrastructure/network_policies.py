@@ -7,7 +7,7 @@ its namespace selects it; what is let in is the union of the rules of all that s
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
-from pytest_readiness.facts.kubernetes import (
+from pytest_readiness.targets.kubernetes.facts import (
     IngressRule,
     NetworkPolicy,
     Peer,

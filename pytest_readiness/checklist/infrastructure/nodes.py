@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import msgspec
 
-from pytest_readiness.facts.k8s_quantity import parse
-from pytest_readiness.facts.kubernetes import Node
-from pytest_readiness.settings import Kubernetes
+from pytest_readiness.targets.kubernetes.facts import Node
+from pytest_readiness.targets.kubernetes.quantity import parse
+from pytest_readiness.targets.kubernetes.section import Kubernetes
 
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 _REPELLING = ("NoSchedule", "NoExecute")  # PreferNoSchedule only makes a node the second choice

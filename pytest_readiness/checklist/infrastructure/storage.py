@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from pytest_readiness.facts.kubernetes import StorageClass
+from pytest_readiness.targets.kubernetes.facts import StorageClass
 
 # In-tree provisioners whose volumes a CSI driver makes today, and its name (translation of
 # k8s.io/csi-translation-lib). The code of the other in-tree provisioners is gone.

@@ -9,9 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from pytest_readiness.checks import check, not_applicable
+from pytest_readiness.catalogue.words import Safety, Severity
+from pytest_readiness.checklist.check import check, not_applicable
 from pytest_readiness.clock import rfc3339
-from pytest_readiness.facts.clickhouse import (
+from pytest_readiness.results.evidence import Evidence
+from pytest_readiness.targets.clickhouse.facts import (
     Backup,
     BackupApi,
     Backups,
@@ -24,8 +26,7 @@ from pytest_readiness.facts.clickhouse import (
     Table,
     Tables,
 )
-from pytest_readiness.results import Evidence, Safety, Severity
-from pytest_readiness.settings import ClickHouse
+from pytest_readiness.targets.clickhouse.section import ClickHouse
 
 _DOCS = "https://clickhouse.com/docs"
 # Engines whose rows live elsewhere, or nowhere: replicating them would keep nothing safer. An

@@ -8,6 +8,8 @@ Subjects of findings: `node/NAME`, `storageclass/NAME`, `persistentvolumeclaim/N
 from collections import Counter
 from collections.abc import Iterable
 
+from pytest_readiness.catalogue.words import Safety, Severity
+from pytest_readiness.checklist.check import check
 from pytest_readiness.checklist.infrastructure.network_policies import (
     COMPLETED,
     isolates_ingress,
@@ -17,10 +19,10 @@ from pytest_readiness.checklist.infrastructure.network_policies import (
 )
 from pytest_readiness.checklist.infrastructure.nodes import sort_nodes
 from pytest_readiness.checklist.infrastructure.storage import wrong_with_defaults
-from pytest_readiness.checks import check
 from pytest_readiness.errors import NothingExamined
-from pytest_readiness.facts import k8s_version as versions
-from pytest_readiness.facts.kubernetes import (
+from pytest_readiness.results.evidence import Evidence
+from pytest_readiness.targets.kubernetes import versions as versions
+from pytest_readiness.targets.kubernetes.facts import (
     Claims,
     CsiDrivers,
     Health,
@@ -32,8 +34,7 @@ from pytest_readiness.facts.kubernetes import (
     Unreadable,
     Version,
 )
-from pytest_readiness.results import Evidence, Safety, Severity
-from pytest_readiness.settings import Kubernetes
+from pytest_readiness.targets.kubernetes.section import Kubernetes
 
 _DOCS = "https://kubernetes.io/docs"
 

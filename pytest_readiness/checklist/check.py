@@ -1,0 +1,90 @@
+"""What an item says about itself, beside the function that judges it.
+
+PYTEST_DONT_REWRITE
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar, cast
+
+import pytest
+from _pytest.outcomes import Skipped
+
+from pytest_readiness.catalogue.words import Safety, Severity
+
+Function = TypeVar("Function", bound=Callable[..., None])
+_SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckMeta:
+    """Declaration of a check. title and rationale are the two parts of the docstring."""
+
+    id: str
+    title: str
+    rationale: str
+    severity: Severity
+    safety: Safety
+    remediation: str
+    reference: str
+
+
+class NotApplicable(Skipped):
+    """Raised by `not_applicable` alone, so that no other skip is taken for it."""
+
+
+def check(
+    *, id: str, severity: Severity, safety: Safety, remediation: str, reference: str
+) -> Callable[[Function], Function]:
+    """Declare a function to be the check of one item.
+
+    Raises TypeError at import when the id is no slug, the docstring lacks its claim or its
+    rationale, or remediation or reference is empty.
+    """
+
+    def declare(function: Function) -> Function:
+        meta = CheckMeta(
+            id=id,
+            title=_paragraph(function, 0),
+            rationale=_paragraph(function, 1),
+            severity=Severity(severity),
+            safety=Safety(safety),
+            remediation=_filled(function, "remediation", remediation),
+            reference=_filled(function, "reference", reference),
+        )
+        if not _SLUG.match(id):
+            raise TypeError(f"{function.__qualname__}: id {id!r} is not a slug like 'k8s-nodes'")
+        function.__readiness__ = meta  # type: ignore[attr-defined]
+        marked = pytest.mark.item(id)(pytest.mark.safety(meta.safety.value)(function))
+        return cast(Function, pytest.mark.readiness(marked))
+
+    return declare
+
+
+def meta_of(function: object) -> CheckMeta | None:
+    """Return what `@check` declared, or None for an ordinary function."""
+    return getattr(function, "__readiness__", None)
+
+
+def not_applicable(reason: str) -> NoReturn:
+    """End a check whose own rule says that the item does not apply here."""
+    raise NotApplicable(f"not applicable: {reason}")
+
+
+def _paragraph(function: Callable[..., None], index: int) -> str:
+    paragraphs = [
+        " ".join(block.split()) for block in re.split(r"\n\s*\n", (function.__doc__ or "").strip())
+    ]
+    if len(paragraphs) < 2 or not all(paragraphs[:2]):
+        raise TypeError(
+            f"{function.__qualname__}: a check's docstring has two paragraphs: the claim, and what "
+            "happens where it does not hold"
+        )
+    return paragraphs[0] if index == 0 else " ".join(paragraphs[1:])
+
+
+def _filled(function: Callable[..., None], name: str, text: str) -> str:
+    if not text.strip():
+        raise TypeError(f"{function.__qualname__}: {name} is empty")
+    return text

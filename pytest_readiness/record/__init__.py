@@ -1,0 +1,4 @@
+"""Each question asked once a run, redacted, kept.
+
+PYTEST_DONT_REWRITE
+"""

@@ -1,0 +1,31 @@
+"""Who was asked: what the systems say of themselves, and whether they are the lab's.
+
+PYTEST_DONT_REWRITE
+"""
+
+from pytest_readiness.record.store import FactStore
+from pytest_readiness.targets import targets
+
+FAULTS_UNKNOWN = "not known: this run did not start it"
+
+
+def identity(store: FactStore) -> dict[str, str]:
+    """Return what the asked systems say of themselves, as recorded: target -> words."""
+    return {
+        name: " ".join(f"{key}={value}" for key, value in said.items() if isinstance(value, str))
+        for name, target in targets().items()
+        if (said := store.said(target.gate))
+    }
+
+
+def lab(planned: tuple[str, ...] | None, store: FactStore) -> tuple[str, ...] | None:
+    """Return the faults of the lab that was asked, None where no lab was.
+
+    planned: of the lab that the run started. A lab that somebody else started is known by what
+    its systems say of themselves.
+    """
+    if planned is not None:
+        return planned
+    asked = targets().values()
+    known = any(target.section.is_lab(store.said(target.gate)) for target in asked)
+    return (FAULTS_UNKNOWN,) if known else None

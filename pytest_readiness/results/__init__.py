@@ -1,0 +1,4 @@
+"""What a check found, and the report that is made of it.
+
+PYTEST_DONT_REWRITE
+"""

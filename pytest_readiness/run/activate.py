@@ -1,0 +1,167 @@
+"""Turning a pytest run into a run of the checklist.
+
+PYTEST_DONT_REWRITE
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pytest_readiness import catalogue
+from pytest_readiness.catalogue import CatalogueItem
+from pytest_readiness.errors import ReadinessError
+from pytest_readiness.people import recorded
+from pytest_readiness.record import locks
+from pytest_readiness.record.store import FOLDER
+from pytest_readiness.run import fixtures
+from pytest_readiness.run.collect import collect_checklist, own_checks
+from pytest_readiness.run.command_line import Address, matches, parse_address, selected, unknown
+from pytest_readiness.run.context import CONTEXT, Context, Plan, enter
+from pytest_readiness.run.controller import TOLD, Controller, prepare
+from pytest_readiness.run.judging import PROPERTY, Runner, sent_of
+from pytest_readiness.run.plan import copy_facts, plan_run, read_settings, recorded_own
+from pytest_readiness.run.terminal import Show
+from pytest_readiness.settings import Settings
+from pytest_readiness.verdict.gathered import Sent
+
+WORKER_INPUT = "workerinput"  # attribute that xdist gives the config of a worker
+_NOTHING_RETURNED = pytest.mark.filterwarnings("error::pytest.PytestReturnNotNoneWarning")
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """What an active run adds to collection.
+
+    items: of the packaged checklist, or none. tell: what is done with the project's own checks,
+    before any option leaves some out.
+    """
+
+    settings: Settings
+    items: tuple[CatalogueItem, ...]
+    expression: str
+    tell: Callable[[list[Sent]], None]
+
+    def take_addresses(self, config: pytest.Config) -> None:
+        """Take the checklist's node ids out of the arguments that pytest looks up as files."""
+        config.args[:] = [arg for arg in config.args if parse_address(arg, config) is None]
+
+    def add_items(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Add the packaged checklist. Raises pytest.UsageError when two checks share an id."""
+        packaged = {item.id for item in catalogue.load()}
+        known: list[Sent] = []
+        for id, own in own_checks(items).items():
+            # Of a method, each case has its own bound one; the function is the same.
+            functions = {item.function: item.nodeid for item in own}
+            if id in packaged or len(functions) > 1:
+                where = ", ".join((*functions.values(), *(["the checklist"] * (id in packaged))))
+                raise pytest.UsageError(f"item {id} is declared twice: {where}")
+            for item in own:
+                # Who returns the answer instead of asserting it has judged nothing.
+                item.add_marker(_NOTHING_RETURNED)
+            known += [
+                sent_of(item, id, None, selected=matches(self.expression, item)) for item in own
+            ]
+        self.tell(known)
+        if self.items:
+            by_word = {item.id for item in self.items if recorded.by_word(self.settings, item)}
+            items[:0] = collect_checklist(session, self.items, by_word)
+
+
+def activate(config: pytest.Config) -> Activation:
+    """Make this run, whose command line asks for it, one of the checklist.
+
+    Raises pytest.UsageError for settings that are wrong, before any question is asked.
+    """
+    if sys.flags.optimize and not config.option.collectonly:
+        raise pytest.UsageError("python -O or PYTHONOPTIMIZE: no assert of a check would count")
+    addresses = [found for arg in config.args if (found := parse_address(arg, config))]
+    expression = config.option.markexpr or ""
+    _register(config, fixtures, "readiness-fixtures")
+    try:
+        if config.option.collectonly:
+            settings = read_settings(config)
+        else:
+            context = _enter(config)
+            settings = context.settings
+            _register(config, Runner(context), "readiness-runner")
+    except ReadinessError as error:
+        raise pytest.UsageError(str(error)) from error
+    phase = settings.readiness.phase
+    problem = unknown(addresses, catalogue.load(), phase)
+    if problem is not None:
+        raise pytest.UsageError(problem)
+    scope = _scope(config, addresses, catalogue.for_phase(phase))
+    tell: Callable[[list[Sent]], None] = _tell_nobody
+    if _is_worker(config):
+        tell = partial(_leave_for_controller, context.directory)
+    elif not config.option.collectonly:
+        controller = Controller(
+            context,
+            config,
+            catalogue.for_phase(phase),
+            selected(scope, expression, ()),
+            recorded_own(config),
+        )
+        _register(config, controller, "readiness-controller")
+        _register(config, Show(controller), "readiness-show")
+        tell = controller.expect
+    return Activation(settings, scope, expression, tell)
+
+
+def _register(config: pytest.Config, plugin: object, name: str) -> None:
+    if config.pluginmanager.register(plugin, name) is None:
+        raise pytest.UsageError(f"-p no:{name}: a run without it says nothing true")
+
+
+def _tell_nobody(own: list[Sent]) -> None:
+    pass
+
+
+def _leave_for_controller(directory: Path, own: list[Sent]) -> None:
+    # In the run directory and not by xdist, which passes on what a worker has to tell at its end:
+    # a run that is interrupted does not wait for it. Every worker collects the same.
+    temporary = directory / FOLDER / f"{TOLD}.{os.getpid()}"
+    temporary.write_bytes(msgspec.json.encode(own))
+    temporary.replace(directory / FOLDER / TOLD)
+
+
+def _enter(config: pytest.Config) -> Context:
+    if _is_worker(config):
+        sent = getattr(config, WORKER_INPUT)
+        context = enter(msgspec.json.decode(sent[PROPERTY], type=Plan))
+        lock = locks.work(context.directory, sent["workerid"])
+    else:
+        context = plan_run(config)
+        # Before the files of an earlier run are removed: these may be wrong.
+        written = None if context.plan.replay else recorded.read(context.settings)
+        lock = prepare(context.directory)
+        copy_facts(config, context.directory)
+        if written is not None:
+            recorded.record(written, context.store)
+    config.add_cleanup(partial(locks.leave, lock))
+    config.stash[CONTEXT] = context
+    return context
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, WORKER_INPUT)
+
+
+def _scope(
+    config: pytest.Config, addresses: Sequence[Address], items: Sequence[CatalogueItem]
+) -> tuple[CatalogueItem, ...]:
+    """Return the items that the arguments name; arguments of the project alone name none.
+
+    Files and folders of the project, which may come from addopts, do not narrow the checklist:
+    only node ids do.
+    """
+    if addresses:
+        return tuple(item for item in items if any(found.holds(item) for found in addresses))
+    only_own = bool(config.args) and all("::" in argument for argument in config.args)
+    return () if only_own else tuple(items)

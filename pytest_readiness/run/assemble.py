@@ -1,0 +1,183 @@
+"""From what was gathered to the report.
+
+PYTEST_DONT_REWRITE
+"""
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from pytest_readiness import catalogue
+from pytest_readiness.clock import begins, now, rfc3339
+from pytest_readiness.people.recorded import lay
+from pytest_readiness.record.identity import identity, lab
+from pytest_readiness.record.redact import redactions
+from pytest_readiness.record.store import FOLDER
+from pytest_readiness.results import model
+from pytest_readiness.run.command_line import ROOT
+from pytest_readiness.run.context import Context
+from pytest_readiness.run.plan import recorded_end
+from pytest_readiness.verdict.journal import Head
+from pytest_readiness.verdict.judge import broken_off, completeness, failed_beside, judge
+
+if TYPE_CHECKING:
+    from pytest_readiness.run.controller import Controller
+
+# Ways that pytest ends in which every item that was asked for had its turn.
+_JUDGED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+
+
+def head(controller: "Controller", config: pytest.Config) -> Head:
+    """Return what is known of the report when the run starts, for the journal."""
+    context, settings = controller.context, controller.context.settings
+    run = _run(context, config)
+    return Head(
+        at=rfc3339(now()),
+        tool=model.Tool(name="pytest-readiness", version=version("pytest-readiness")),
+        run=run,
+        target=model.Target(
+            system=settings.readiness.system,
+            environment=settings.readiness.environment,
+            phase=settings.readiness.phase,
+            release=settings.readiness.release,
+            commit=settings.readiness.commit,
+            image=settings.readiness.image,
+            identity={},
+        ),
+        checklist=model.Digest(id="production-readiness", sha256=catalogue.sha256()),
+        settings=model.SettingsUsed(sha256=context.plan.sha256, values=settings.values),
+        items=tuple(controller.blank),
+        selected=tuple(controller.selected),
+        own=tuple(controller.own.values()),
+        narrowed=_narrowed(config),
+    )
+
+
+def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
+    """Return the report of a run that has ended, however it ended."""
+    why = _why_missing(controller, session)
+    items = controller.items(lambda nodeid: _missing_reason(controller, nodeid, why))
+    context, head = controller.context, controller.head
+    run = _run(context, session.config)  # again: secrets may have been learnt since the start
+    laid = lay(items, context.settings, context.store, ended=begins(run.ended))
+    items = laid.items
+    verdict = judge(
+        items,
+        selected=set(controller.chosen),
+        missing=_missing(controller),
+        narrowed=_narrowed(session.config),
+        waivers=laid.waivers,
+    )
+    verdict = _as_pytest_ended(verdict, controller, session)
+    if recorded := recorded_end(session.config, _narrowed(session.config)):
+        verdict = recorded.closes(verdict)
+    run = msgspec.structs.replace(
+        run,
+        partial=verdict.name == "PARTIAL",
+        redactions=redactions(items, context.directory / FOLDER),
+    )
+    return model.Report(
+        schema=model.SCHEMA,
+        tool=head.tool,
+        run=run,
+        target=msgspec.structs.replace(head.target, identity=identity(context.store)),
+        checklist=head.checklist,
+        settings=head.settings,
+        items=items,
+        waivers=laid.waivers,
+        declarations=laid.declarations,
+        completeness=completeness(items, controller.reported),
+        verdict=verdict,
+    )
+
+
+def _missing(controller: "Controller") -> list[str]:
+    missing = [id for id in controller.chosen if id not in controller.reported]
+    if not controller.told:
+        # Whether these are checks, only the dead could say.
+        missing += [nodeid for nodeid in controller.lost if not nodeid.startswith(f"{ROOT}/")]
+    return missing
+
+
+def _as_pytest_ended(
+    verdict: model.Verdict, controller: "Controller", session: pytest.Session
+) -> model.Verdict:
+    """Return the verdict with what pytest has to say about the end of the run."""
+    status = session.exitstatus
+    if status not in _JUDGED:  # interrupted, internal or usage error: the code is pytest's own
+        return broken_off(verdict, int(status), _why_missing(controller, session))
+    if status != pytest.ExitCode.TESTS_FAILED:
+        return verdict
+    # Said whatever the items gave: a merge may have better results for them, and not for these.
+    if controller.broken:  # which may have held checks, of which nothing is known then
+        why = f"could not be collected: {', '.join(controller.broken)}"
+        return broken_off(verdict, verdict.exit_code or int(status), why)
+    others = controller.other_failures
+    if others:
+        return failed_beside(verdict, f"not an item, and failed: {', '.join(others)}")
+    # Failures that are not counted, or counted and reported by nobody: pytest-cov does so.
+    if not session.testsfailed or session.testsfailed > controller.item_failures:
+        return failed_beside(verdict, "another plugin failed the run")
+    return verdict
+
+
+def _run(context: Context, config: pytest.Config) -> model.Run:
+    """Return the run as it stands now; whether it is partial, and of redactions, nothing yet."""
+    clean = context.redactor.text
+    return model.Run(
+        id=context.plan.id,
+        started=rfc3339(context.plan.started),
+        ended=context.plan.ended or rfc3339(now()),
+        command=clean(" ".join(("pytest", *map(str, config.invocation_params.args)))),
+        selection=clean(_selection(config)),
+        partial=False,
+        safety=context.settings.readiness.safety,
+        workers=len(getattr(config.option, "tx", None) or []),
+        lab=lab(context.plan.lab, context.store),
+        redactions=0,
+    )
+
+
+def _selection(config: pytest.Config) -> str:
+    option = config.option
+    named = [argument for argument in config.invocation_params.args if ROOT + "/" in str(argument)]
+    parts = [
+        f"-m {option.markexpr!r}" if option.markexpr else "",
+        f"-k {option.keyword!r}" if option.keyword else "",
+        *(f"--deselect {name}" for name in option.deselect or ()),
+        *map(str, named),
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _narrowed(config: pytest.Config) -> str | None:
+    """Return what on the command line may have left items out that the selection names."""
+    if config.option.keyword:
+        return "-k"
+    if config.option.deselect:
+        return "--deselect"
+    # What stands in addopts is how a project always is; what is typed is a part of it.
+    for argument in map(str, config.invocation_params.args):
+        if argument.startswith("--ignore"):
+            return argument.partition("=")[0]
+    return None
+
+
+def _missing_reason(controller: "Controller", nodeid: str, why: str) -> str:
+    broken = next((name for name in controller.broken if nodeid.startswith(name)), None)
+    if broken is not None:
+        return f"not run: {broken} could not be collected"
+    return controller.lost.get(nodeid) or f"not run: {why}"
+
+
+def _why_missing(controller: "Controller", session: pytest.Session) -> str:
+    if session.exitstatus == pytest.ExitCode.INTERRUPTED:
+        return "the run was interrupted"
+    if session.exitstatus in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
+        return controller.refused or "the run broke off"
+    if session.shouldfail or session.shouldstop:
+        return str(session.shouldfail or session.shouldstop)
+    narrowed = _narrowed(session.config)
+    return f"left out by {narrowed}" if narrowed else "it was taken out of the collection or lost"

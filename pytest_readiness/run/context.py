@@ -1,0 +1,99 @@
+"""One active run: what every process of it knows, and how workers get to know it.
+
+PYTEST_DONT_REWRITE
+"""
+
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pytest_readiness.clock import now
+from pytest_readiness.record.asker import Asker
+from pytest_readiness.record.redact import Redactor
+from pytest_readiness.record.store import FactStore
+from pytest_readiness.settings import Settings, from_values
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is made of; travels to the workers as JSON.
+
+    values: the settings as text, secrets as references. sha256: of the file they came from.
+    base: the folder that relative paths start from. directory: the run directory. salt: of the
+    redactions, hexadecimal. deadline: RFC 3339, None for a replay. ended: RFC 3339, of the run
+    that a replay judges again: its facts are no younger for that. lab: faults, or None.
+    """
+
+    id: str
+    started: datetime
+    origin: str
+    base: str
+    sha256: str
+    values: dict[str, dict[str, str]]
+    directory: str
+    salt: str
+    deadline: datetime | None
+    replay: bool
+    ended: str | None = None
+    lab: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A plan in one process: its settings, its facts, its redactor."""
+
+    plan: Plan
+    settings: Settings
+    redactor: Redactor
+    store: FactStore
+    asker: Asker
+
+    @property
+    def directory(self) -> Path:
+        """The run directory."""
+        return Path(self.plan.directory)
+
+    def answer(self, fixture: str) -> msgspec.Struct:
+        """Return the answer of the question of a fixture. Raises ProbeError or NotChecked."""
+        return self.asker.answer(fixture)
+
+
+CONTEXT = pytest.StashKey[Context]()
+
+
+def context_of(config: pytest.Config) -> Context | None:
+    """Return the context of the active run, None where the checklist is not asked for."""
+    return config.stash.get(CONTEXT, None)
+
+
+def new_plan(settings: Settings, directory: Path, *, replay: bool) -> Plan:
+    """Plan a run over these settings that leaves its files in the directory."""
+    started = now()
+    return Plan(
+        id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+        started=started,
+        origin=str(settings.path),
+        base=str(settings.path.parent),
+        sha256=settings.sha256,
+        values=settings.values,
+        directory=str(directory),
+        salt=secrets.token_hex(16),
+        deadline=None if replay else started + settings.readiness.deadline,
+        replay=replay,
+    )
+
+
+def enter(plan: Plan) -> Context:
+    """Make the context of a plan in this process. Raises SettingsError."""
+    settings = from_values(
+        plan.values, origin=plan.origin, base=Path(plan.base), resolve=not plan.replay
+    )
+    redactor = Redactor(bytes.fromhex(plan.salt))
+    redactor.learn(settings.secrets())
+    redactor.learn_environment(os.environ)
+    store = FactStore(Path(plan.directory), redactor, deadline=plan.deadline, recorded=plan.replay)
+    return Context(plan, settings, redactor, store, Asker(settings, store, plan.id))

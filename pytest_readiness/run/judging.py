@@ -1,0 +1,309 @@
+"""The side that runs checks, in a worker or in the only process: from exception to result.
+
+Judgement is made of what was raised and of the notebook, never of the report that other plugins
+may have changed. What leaves this process is redacted here.
+
+PYTEST_DONT_REWRITE
+"""
+
+import logging
+import warnings
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from _pytest.outcomes import Failed, Skipped, XFailed
+
+from pytest_readiness.catalogue.words import Safety
+from pytest_readiness.checklist.check import CheckMeta, NotApplicable
+from pytest_readiness.clock import rfc3339
+from pytest_readiness.errors import (
+    NotChecked,
+    NothingExamined,
+    NotJsonSafe,
+    ProbeError,
+    first_line,
+    told,
+)
+from pytest_readiness.results.evidence import Evidence, EvidenceRecord, ItemResult, Outcome
+from pytest_readiness.run.collect import ByWord, Judged, Unjudged, check_of, item_id
+from pytest_readiness.run.context import Context
+from pytest_readiness.run.fixtures import EVIDENCE
+from pytest_readiness.verdict.gathered import Sent
+
+PROPERTY = "readiness"
+# The node id that was collected: pytest-xdist appends to it under --dist loadgroup.
+NODEID = pytest.StashKey[str]()
+
+
+class Runner:
+    """Hooks around each check."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Let no secret through to a log that is shown or written while checks run."""
+        plugin = session.config.pluginmanager.get_plugin("logging-plugin")
+        for name in ("log_cli_handler", "log_file_handler"):
+            handler = getattr(plugin, name, None)
+            if handler is not None:
+                handler.setFormatter(_Clean(handler.formatter, self._context.redactor.text))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_make_parametrize_id(self, val: object) -> str | None:
+        """Name a parameter that is a secret by its token, for it becomes part of the node id."""
+        clean = self._context.redactor.text(val) if isinstance(val, str) else val
+        return str(clean).strip("«»") if clean != val else None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Take secrets out of what a module says that cannot be imported."""
+        report = yield
+        clean = self._context.redactor.text
+        report.sections = [(name, clean(content)) for name, content in report.sections]
+        if report.skipped and _holds_checks(collector):
+            said = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+            report.outcome = "failed"
+            report.longrepr = clean(f"a module of checks may not skip itself: {said}")
+        if report.failed and clean(str(report.longrepr)) != str(report.longrepr):
+            report.longrepr = clean(str(report.longrepr))
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        """Take secrets out of a warning before it is sent or shown."""
+        said = str(warning_message.message)
+        clean = self._context.redactor.text(said)
+        if clean != said:
+            warning_message.message = Warning(clean)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Refuse, before any question, what the settings do not let this run check."""
+        id = item_id(item)
+        if id is None:
+            return
+        settings = self._context.settings
+        if id in settings.not_applicable:
+            raise NotApplicable(f"not applicable: {settings.not_applicable[id]}")
+        if id in settings.elsewhere:
+            raise NotChecked(f"judged by a run of {settings.elsewhere[id]}: `readiness merge`")
+        if isinstance(item, Unjudged):
+            return
+        meta = check_of(item)
+        if meta is not None and _rank(meta.safety) > _rank(settings.readiness.safety):
+            raise NotChecked(f"needs {meta.safety}, the ceiling is {settings.readiness.safety}")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        """Refuse to judge an answer that is none: no fixture of a check may be None."""
+        if item_id(item) is None or not isinstance(item, pytest.Function):
+            return
+        for name in item._fixtureinfo.argnames:
+            if item.funcargs.get(name) is None:
+                raise NotChecked(f"fixture {name} gave None: that is no answer")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put our result on pytest's report, and take secrets out of the rest of it."""
+        report = yield
+        id = item_id(item)
+        if id is not None:
+            self._rewrite(report, item, id, self._result(item, id, call))
+        return report
+
+    def _result(self, item: pytest.Item, id: str, call: pytest.CallInfo[None]) -> ItemResult | None:
+        raised = call.excinfo.value if call.excinfo else None
+        if raised is None and call.when != "call":
+            return None
+        evidence = item.stash.get(EVIDENCE, Evidence())
+        outcome, reason, advice, cause = _judge(raised, evidence, call.when)
+        result = ItemResult(
+            id=id,
+            outcome=outcome,
+            reason=_utf8(reason),
+            advice=_utf8(advice),
+            cause=_utf8(cause),
+            findings=tuple(evidence.findings),
+            evidence=self._records(item, evidence, call),
+            nodeid=item.nodeid,
+            duration=round(call.duration, 6),
+        )
+        clean = self._context.redactor.json(msgspec.to_builtins(result))
+        return msgspec.convert(clean, ItemResult)
+
+    def _records(
+        self, item: pytest.Item, evidence: Evidence, call: pytest.CallInfo[None]
+    ) -> tuple[EvidenceRecord, ...]:
+        if not isinstance(item, pytest.Function):
+            return ()
+        names = item._fixtureinfo.argnames
+        asked = [self._context.store.record(name) for name in names]
+        records = [
+            EvidenceRecord(
+                source=record.source,
+                question=record.question,
+                command=record.command,
+                asked_at=record.asked_at,
+                duration=record.duration,
+                fact=record.path,
+            )
+            for record in asked
+            if record is not None
+        ]
+        if not records and evidence.subjects:
+            own = ", ".join(name for name in names if name != "evidence")
+            records = [
+                EvidenceRecord(
+                    source=f"fixtures of the project: {own or 'none'}",
+                    question=item.originalname,
+                    command=f"pytest '{item.nodeid}'",
+                    asked_at=rfc3339(datetime.fromtimestamp(call.start, UTC)),
+                    duration=round(call.duration, 6),
+                    fact=None,
+                )
+            ]
+        return _with_notebook(records, evidence)
+
+    def _rewrite(
+        self, report: pytest.TestReport, item: pytest.Item, id: str, result: ItemResult | None
+    ) -> None:
+        clean = self._context.redactor.text
+        report.sections = [(name, clean(content)) for name, content in report.sections]
+        report.user_properties = [
+            (clean(str(name)), clean(value) if isinstance(value, str) else value)
+            for name, value in report.user_properties
+        ]
+        sent = sent_of(item, id, result)
+        report.user_properties.append((PROPERTY, msgspec.json.encode(sent).decode()))
+        if hasattr(report, "wasxfail"):
+            del report.wasxfail
+        if result is None:
+            return
+        report.outcome = _PYTEST[result.outcome]
+        if result.outcome is Outcome.PASS:
+            report.longrepr = None
+        elif result.outcome is Outcome.NOTAPPLICABLE:
+            path, line, _ = item.reportinfo()
+            report.longrepr = (str(path), (line or 0) + 1, f"Skipped: {result.reason}")
+        else:
+            report.longrepr = summary(result)
+
+
+class _Clean(logging.Formatter):
+    """A formatter whose text is redacted."""
+
+    def __init__(self, inner: logging.Formatter | None, clean: Callable[[str], str]) -> None:
+        super().__init__()
+        self._inner = inner or logging.Formatter()
+        self._clean = clean
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of the record, redacted."""
+        return self._clean(self._inner.format(record))
+
+
+_PYTEST: dict[Outcome, Any] = {
+    Outcome.PASS: "passed",
+    Outcome.FAIL: "failed",
+    Outcome.ERROR: "failed",
+    Outcome.NOTCHECKED: "failed",
+    Outcome.NOTAPPLICABLE: "skipped",
+}
+
+
+def summary(result: ItemResult) -> str:
+    """Return a result as text: a line a finding, else one line."""
+    if result.findings:
+        return "\n".join(f"{found.subject}: {found.problem}" for found in result.findings)
+    return f"{result.outcome}: {result.reason}"
+
+
+def _judge(
+    raised: BaseException | None, evidence: Evidence, when: str
+) -> tuple[Outcome, str | None, str | None, str | None]:
+    """Return outcome, reason, advice and root cause."""
+    match raised:
+        case None | NotApplicable() if evidence.findings:
+            return Outcome.FAIL, None, None, None
+        case None:
+            lacking = evidence.missing()
+            if lacking:
+                reason = f"passed without evidence: nothing {', nothing '.join(lacking)}"
+                return Outcome.NOTCHECKED, reason, None, None
+            return Outcome.PASS, None, None, None
+        case NotApplicable():
+            return Outcome.NOTAPPLICABLE, str(raised).removeprefix("not applicable: "), None, None
+        case NotChecked() | NothingExamined():
+            return Outcome.NOTCHECKED, str(raised), None, None
+        case ProbeError():
+            reason = f"{raised.target}: {raised.question}: {raised.kind}: {raised.cause}"
+            return Outcome.ERROR, reason, raised.advice, reason
+        case Skipped():
+            reason = f"skipped ({raised.msg}): only not_applicable() ends a check early"
+            return Outcome.NOTCHECKED, reason, None, None
+        case XFailed():
+            return Outcome.NOTCHECKED, "xfail: a check is not expected to fail", None, None
+        case AssertionError() | Failed() if when == "call":
+            text = None if evidence.findings else first_line(raised) or "the assertion is false"
+            return Outcome.FAIL, text, None, None
+        case NotJsonSafe():
+            return Outcome.ERROR, str(raised), "Correct the check.", None
+        case _:
+            reason = f"{when} broke: {told(raised)}"
+            return Outcome.ERROR, reason, "This is a defect of the check or its fixtures.", None
+
+
+def _with_notebook(records: list[EvidenceRecord], evidence: Evidence) -> tuple[EvidenceRecord, ...]:
+    # The notebook is one for the check: it stands with the first question, the main one.
+    if not records:
+        return ()
+    first = msgspec.structs.replace(
+        records[0],
+        examined=tuple(evidence.subjects),
+        observed=evidence.observations,
+        expected=evidence.expectations,
+    )
+    return (first, *records[1:])
+
+
+def sent_of(
+    item: pytest.Item, id: str, result: ItemResult | None, *, selected: bool = True
+) -> Sent:
+    """Return what the controller is told of an item."""
+    return Sent(
+        id=id,
+        result=result,
+        declared=_declared(item),
+        own=not isinstance(item, Judged | Unjudged | ByWord),
+        module=item.path.stem.removeprefix("test_"),
+        nodeid=item.stash.setdefault(NODEID, item.nodeid),
+        selected=selected,
+    )
+
+
+def _declared(item: pytest.Item) -> dict[str, str] | None:
+    meta = check_of(item)
+    return {name: str(getattr(meta, name)) for name in CheckMeta.__slots__} if meta else None
+
+
+def _utf8(text: str | None) -> str | None:
+    """Return the text with lone surrogates, which no JSON holds, as escapes."""
+    return text and text.encode(errors="backslashreplace").decode()
+
+
+def _holds_checks(collector: pytest.Collector) -> bool:
+    module = isinstance(collector, pytest.Module) and collector.path.is_file()
+    return module and b"pytest_readiness" in collector.path.read_bytes()
+
+
+def _rank(safety: Safety) -> int:
+    return list(Safety).index(safety)

@@ -1,0 +1,97 @@
+"""What is left of a run: its files, and the JUnit file that was asked of pytest.
+
+PYTEST_DONT_REWRITE
+"""
+
+import tempfile
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from _pytest.junitxml import mangle_test_address
+
+from pytest_readiness.errors import ReadinessError
+from pytest_readiness.report.write import write_all
+from pytest_readiness.results import model
+from pytest_readiness.run.context import CONTEXT
+from pytest_readiness.run.judging import PROPERTY
+from pytest_readiness.signoff import attest
+from pytest_readiness.verdict.gathered import NOT_SELECTED
+
+
+def write_run(report: model.Report, directory: Path, config: pytest.Config) -> str | None:
+    """Write all files of the run. Returns what went wrong, None when nothing did.
+
+    Where the run directory takes no more, report.json goes to a temporary one, so that what is
+    missing is still named somewhere.
+    """
+    try:
+        write_all(report, directory)
+        adapt_junit(report, config)
+    except OSError as error:
+        problem = f"the report could not be written to {directory}: {error}"
+        return f"{problem}; {_elsewhere(report)}"
+    context = config.stash[CONTEXT]
+    try:
+        # A replay says nothing of a build that its run has not said, and has no keys.
+        attest.write(directory, None if context.plan.replay else context.settings.readiness.ci_key)
+    except ReadinessError as error:
+        return f"the run could not be attested: {error}"
+    return None
+
+
+def _elsewhere(report: model.Report) -> str:
+    folder = Path(tempfile.mkdtemp(prefix="readiness-report-"))
+    try:
+        write_all(report, folder)
+    except OSError as error:
+        return f"nor to {folder}: {error}"
+    return f"it lies in {folder}"
+
+
+def adapt_junit(report: model.Report, config: pytest.Config) -> None:
+    """Give the items their cases in the file of `--junitxml`, others keep theirs.
+
+    pytest knows nothing of the outcomes and cannot name what never ran. Raises OSError.
+    """
+    name = config.getoption("xmlpath", None)
+    if not name:
+        return
+    from pytest_readiness.report.junit import case
+
+    path = Path(name).expanduser()
+    tree = ElementTree.parse(path)
+    prefix = config.getoption("junitprefix", None)
+    addresses = {_address(item.nodeid, prefix) for item in report.items}
+    for suite in tree.iter("testsuite"):
+        for found in suite.findall("testcase"):
+            if _is_item(found, addresses):
+                suite.remove(found)
+        suite.extend(case(item) for item in report.items if item.reason != NOT_SELECTED)
+        _count(suite)
+    clean = config.stash[CONTEXT].redactor.text
+    for found in tree.iter("property"):  # of the suite too: record_testsuite_property
+        for name, value in found.attrib.items():
+            found.set(name, clean(value))
+    tree.write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _is_item(case: ElementTree.Element, addresses: set[str]) -> bool:
+    if any(found.get("name") == PROPERTY for found in case.iter("property")):
+        return True
+    # The case that stands for the test of a dead worker has no properties.
+    name = f"{case.get('classname', '')}.{case.get('name', '').partition('[')[0]}"
+    return name in addresses
+
+
+def _address(nodeid: str, prefix: str | None) -> str:
+    # As pytest names a case, but for parameters: all cases of a check are one item.
+    names = mangle_test_address(nodeid.partition("[")[0])
+    return ".".join((prefix, *names) if prefix else names)
+
+
+def _count(suite: ElementTree.Element) -> None:
+    cases = suite.findall("testcase")
+    suite.set("tests", str(len(cases)))
+    for attribute, tag in (("errors", "error"), ("failures", "failure"), ("skipped", "skipped")):
+        suite.set(attribute, str(sum(case.find(tag) is not None for case in cases)))

@@ -1,0 +1,143 @@
+"""From a command line to the plan of a run: settings, run directory, the lab, a replay.
+
+PYTEST_DONT_REWRITE
+"""
+
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pytest_readiness.clock import begins
+from pytest_readiness.errors import ReadinessError
+from pytest_readiness.lab.process import lab_of
+from pytest_readiness.record.store import FOLDER
+from pytest_readiness.results import model
+from pytest_readiness.results.evidence import ItemResult, Outcome
+from pytest_readiness.run.context import Context, enter, new_plan
+from pytest_readiness.settings import Settings, from_values, load
+from pytest_readiness.verdict.end import End, end_of
+from pytest_readiness.verdict.gathered import OWN_SECTION, Sent
+
+INI, REPORT = "readiness.ini", "readiness-report"
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Return the settings of the command line without secrets, files or the lab."""
+    return _with_options(load(_ini(config), resolve=False), config, resolve=False)
+
+
+def plan_run(config: pytest.Config) -> Context:
+    """Return the context of a new run; the lab it asks for is running when this returns.
+
+    Raises ReadinessError.
+    """
+    directory = _directory(config)
+    replayed = _replayed(config)
+    if replayed is not None:
+        return _plan_replay(config, replayed, directory)
+    path = _ini(config)
+    running = ExitStack()
+    config.add_cleanup(running.close)
+    settings = load(path, supplied=running.enter_context(lab_of(path)))
+    plan = new_plan(_with_options(settings, config, resolve=True), directory, replay=False)
+    faults = settings.lab.faults if settings.lab is not None else None
+    return enter(msgspec.structs.replace(plan, lab=faults))
+
+
+def recorded_own(config: pytest.Config) -> list[Sent]:
+    """Return the project's own checks of a replayed run: known by name, judged by no replay."""
+    replayed = _replayed(config)
+    if replayed is None:
+        return []
+    return [
+        Sent(
+            id=item.id,
+            result=ItemResult(
+                id=item.id,
+                outcome=Outcome.NOTCHECKED,
+                reason="a check of the project is not replayed: its facts are not recorded",
+                nodeid=item.nodeid,
+            ),
+            declared={
+                "title": item.title,
+                "severity": item.severity.value,
+                "safety": item.safety.value,
+                "remediation": item.remediation or "",
+                "reference": item.reference or "",
+            },
+            own=True,
+            module=item.subsection,
+            nodeid=item.nodeid,
+        )
+        for item in model.read(replayed / "report.json").items
+        if item.section == OWN_SECTION
+    ]
+
+
+def recorded_end(config: pytest.Config, narrowed: str | None) -> End | None:
+    """Return how the run ended that this one replays, None where nothing keeps it from counting."""
+    replayed = _replayed(config)
+    if replayed is None:
+        return None
+    end = end_of(model.read(replayed / "report.json"), narrowed=narrowed)
+    return end if end.broke or end.other else None
+
+
+def _plan_replay(config: pytest.Config, recorded: Path, directory: Path) -> Context:
+    report = model.read(recorded / "report.json")
+    if directory.resolve() == recorded.resolve():
+        raise ReadinessError(f"{recorded} is what is replayed: name another --readiness-report")
+    if config.option.readiness_ini:
+        settings = load(_ini(config), resolve=False)
+    else:
+        settings = from_values(
+            report.settings.values, origin=str(recorded / "report.json"), base=recorded
+        )
+        settings = msgspec.structs.replace(settings, sha256=report.settings.sha256)
+    plan = new_plan(_with_options(settings, config, resolve=False), directory, replay=True)
+    try:
+        begins(report.run.ended)
+        recorded_times = {"started": begins(report.run.started), "ended": report.run.ended}
+    except ValueError as error:
+        raise ReadinessError(f"{recorded / 'report.json'}: not a readable run: {error}") from error
+    return enter(msgspec.structs.replace(plan, lab=report.run.lab, **recorded_times))
+
+
+def copy_facts(config: pytest.Config, directory: Path) -> None:
+    """Give the run directory of a replay the facts that it is judged on."""
+    replayed = _replayed(config)
+    if replayed is not None:
+        for path in sorted((replayed / FOLDER).glob("*.json")):
+            shutil.copyfile(path, directory / FOLDER / path.name)
+
+
+def _ini(config: pytest.Config) -> Path:
+    given = config.option.readiness_ini
+    return config.invocation_params.dir / given if given else config.rootpath / INI
+
+
+def _directory(config: pytest.Config) -> Path:
+    given = config.option.readiness_report
+    # Where pytest was called, as other outputs: its rootdir moves with the folder of an ini that
+    # is given by path.
+    return config.invocation_params.dir / (given or REPORT)
+
+
+def _replayed(config: pytest.Config) -> Path | None:
+    given = config.option.readiness_replay
+    return config.invocation_params.dir / given if given else None
+
+
+def _with_options(settings: Settings, config: pytest.Config, *, resolve: bool) -> Settings:
+    """Return the settings with what the command line overrides."""
+    given = {"phase": config.option.readiness_phase, "safety": config.option.readiness_safety}
+    changed = {key: value for key, value in given.items() if value}
+    if not changed:
+        return settings
+    values = {**settings.values, "readiness": {**settings.values["readiness"], **changed}}
+    origin = f"{settings.path.name} with --readiness-{' and --readiness-'.join(changed)}"
+    overridden = from_values(values, origin=origin, base=settings.path.parent, resolve=resolve)
+    return msgspec.structs.replace(overridden, path=settings.path, sha256=settings.sha256)

@@ -1,0 +1,4 @@
+"""ClickHouse: its section of readiness.ini, its facts, its probe.
+
+PYTEST_DONT_REWRITE
+"""

@@ -1,0 +1,302 @@
+"""Ask which backups there are: the servers' own record, and clickhouse-backup's REST list.
+
+Sources: system.backups (memory of a running server), system.backup_log (its durable record;
+written since 23.11 and only once a backup was made), GET /backup/list of clickhouse-backup.
+
+PYTEST_DONT_REWRITE
+"""
+
+import socket
+import ssl
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from pytest_readiness.clock import now
+from pytest_readiness.errors import ProbeError, ProbeErrorKind
+from pytest_readiness.targets.clickhouse.client import Client
+from pytest_readiness.targets.clickhouse.errors import one_line
+from pytest_readiness.targets.clickhouse.facts import Backup, BackupApi, Backups, BackupState
+from pytest_readiness.transport import certificates
+from pytest_readiness.transport.causes import chain, system_words
+from pytest_readiness.transport.limit import GRACE, MAX_BODY, TooLarge, joined, within
+
+if TYPE_CHECKING:
+    import httpx
+
+# Restores stand in the same tables and are none of a backup's states.
+_STATES = {
+    "CREATING_BACKUP": BackupState.RUNNING,
+    "BACKUP_CREATED": BackupState.CREATED,
+    "BACKUP_FAILED": BackupState.FAILED,
+    "BACKUP_CANCELLED": BackupState.FAILED,
+}
+_PIECE = 64 * 1024
+_QUESTION = "list backups"
+_API_QUESTION = "list backups of clickhouse-backup"
+# Two spellings of one moment, so that the type of the column (DateTime before 23.8) is no matter.
+_COLUMNS = (
+    "id, name, base_backup_name AS base, toString(status) AS state, "
+    "toUnixTimestamp64Milli(toDateTime64(start_time, 3)) AS started, "
+    "toUnixTimestamp64Milli(toDateTime64(end_time, 3)) AS ended, error"
+)
+
+
+class _BackupRow(msgspec.Struct):
+    """started, ended: milliseconds since 1970, 0 where there is none."""
+
+    id: str
+    name: str
+    base: str
+    state: str
+    started: int
+    ended: int
+    error: str
+    place: int = 1
+
+
+class _ApiRow(msgspec.Struct):
+    """A line of /backup/list; `required` is the parent of an increment, `desc` may say broken."""
+
+    name: str
+    created: str
+    location: str = ""
+    required: str = ""
+    desc: str = ""
+    status: str = ""
+
+
+def backups(client: Client) -> Backups:
+    """Return the backups every replica knows of. Raises ProbeError.
+
+    The log is read first: what it says is running, and the memory of the same server asked later
+    does not know, was lost with a restart and counts as failed. A server without system.backup_log
+    (older, or no backup was ever made) is judged by its memory alone, and `sources` says so.
+    """
+    logged, source = _log(client)
+    remembered = client.everywhere(_QUESTION, _COLUMNS, "system.backups", "", _BackupRow)
+    asked_at = now()
+    alive = {(row.place, row.id) for row in remembered}
+    last: dict[tuple[int, str], _BackupRow] = {}
+    for row in (*logged, *remembered):
+        if row.state in _STATES:
+            _keep_later(last, row)
+    return Backups(
+        asked_at=asked_at,
+        sources=("system.backups", source) if source else ("system.backups",),
+        backups=tuple(_backup(client, row, (row.place, row.id) in alive) for row in last.values()),
+    )
+
+
+def backup_api(client: Client) -> BackupApi:
+    """Return the backups clickhouse-backup lists. Raises ProbeError.
+
+    `created` has no zone: clickhouse-backup writes the local time of its host, which is UTC in
+    its images. Where it lists a backup twice, here and in the remote store, a good one counts.
+    """
+    url = client.section.backup_api
+    if url is None:
+        return BackupApi(asked_at=now(), url=None, backups=())
+    body = _get(client, url)
+    asked_at = now()
+    found: dict[str, Backup] = {}
+    for line in body.splitlines():
+        if not line.strip():
+            continue
+        try:
+            rows = _decoded(line)
+        except msgspec.DecodeError as error:
+            _api_fail(url, ProbeErrorKind.MALFORMED, f"a line of the list cannot be read: {error}")
+        for row in rows:
+            backup = _from_api(url, row)
+            if found.get(row.name) is None or backup.state is BackupState.CREATED:
+                found[row.name] = backup
+    return BackupApi(asked_at=asked_at, url=url, backups=tuple(found.values()))
+
+
+def _log(client: Client) -> tuple[list[_BackupRow], str]:
+    """Return the rows of system.backup_log and what was read, '' where it is nowhere."""
+    table, tail = "system.backup_log", "ORDER BY event_time_microseconds"
+    try:
+        return client.everywhere(_QUESTION, _COLUMNS, table, tail, _BackupRow), table
+    except ProbeError as error:
+        if error.kind is not ProbeErrorKind.ABSENT or "backup_log" not in error.cause:
+            raise
+    # Missing on one replica only: what the connected one recorded is still worth reading.
+    try:
+        rows = client.rows(_QUESTION, f"SELECT {_COLUMNS} FROM {table} {tail}", _BackupRow)
+    except ProbeError as error:
+        if error.kind is not ProbeErrorKind.ABSENT or "backup_log" not in error.cause:
+            raise
+        return [], ""
+    return rows, f"{table} of the connected replica"
+
+
+def _keep_later(last: dict[tuple[int, str], _BackupRow], row: _BackupRow) -> None:
+    """Keep one row a backup: an ended state is later than a running one, whatever the order."""
+    key = (row.place, row.id)
+    before = last.get(key)
+    running = BackupState.RUNNING
+    if before is None or _STATES[before.state] is running or _STATES[row.state] is not running:
+        last[key] = row
+
+
+def _backup(client: Client, row: _BackupRow, alive: bool) -> Backup:
+    state, error = _STATES[row.state], one_line(row.error)
+    if state is BackupState.RUNNING and not alive:
+        state, error = BackupState.FAILED, "the server restarted while it was made"
+    elif row.state == "BACKUP_CANCELLED":
+        error = error or "it was cancelled"
+    return Backup(
+        host=client.place(row.place, _QUESTION).host,
+        name=row.name,
+        base=row.base,
+        state=state,
+        started=_moment(row.started),
+        ended=_moment(row.ended) if state is not BackupState.RUNNING else None,
+        error=error,
+    )
+
+
+def _moment(milliseconds: int) -> datetime | None:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds > 0 else None
+
+
+def _from_api(url: str, row: _ApiRow) -> Backup:
+    says = next((text for text in (row.status, row.desc) if "broken" in text.lower()), "")
+    running = row.status.lower() in {"in progress", "creating", "uploading"}
+    state = BackupState.RUNNING if running else BackupState.CREATED
+    at = _created(url, row)
+    return Backup(
+        host=url,
+        name=row.name,
+        base=row.required.lstrip("+"),
+        state=BackupState.FAILED if says else state,
+        started=at,
+        ended=None if running else at,
+        error=one_line(says),
+    )
+
+
+def _created(url: str, row: _ApiRow) -> datetime | None:
+    if not row.created or row.created.startswith("0001-"):
+        return None  # Go's zero time: the folder has no metadata
+    try:
+        moment = datetime.fromisoformat(row.created.removesuffix(" UTC"))
+    except ValueError:
+        _api_fail(url, ProbeErrorKind.MALFORMED, f"{row.name} has the date {row.created!r}")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _decoded(line: str) -> list[_ApiRow]:
+    """Read a line of JSONEachRow, or the whole list as one array, which newer versions can send."""
+    if line.lstrip().startswith("["):
+        return msgspec.json.decode(line, type=list[_ApiRow])
+    return [msgspec.json.decode(line, type=_ApiRow)]
+
+
+def _get(client: Client, url: str) -> str:
+    import httpx
+
+    section = client.section
+    secret = section.backup_api_password
+    password = secret.reveal() if secret is not None else ""
+    auth = httpx.BasicAuth(section.backup_api_user, password) if section.backup_api_user else None
+    verify: object = True
+    if section.ca_file is not None and url.startswith("https"):
+        verify = ssl.create_default_context(cafile=str(section.ca_file))
+    headers = {
+        "User-Agent": "pytest-readiness",
+        "X-Readiness-Run": client.run_id,
+        "Accept-Encoding": "identity",
+    }
+    until = time.monotonic() + client.timeout
+
+    def ask() -> tuple[int, bytes]:
+        address = f"{url}/backup/list"
+        options: dict[str, Any] = {"auth": auth, "headers": headers, "verify": verify}
+        with httpx.stream("GET", address, timeout=client.timeout, **options) as answer:
+            return answer.status_code, _body(url, answer, until)
+
+    try:
+        status, body = within(client.timeout + GRACE, ask)
+    except httpx.ConnectTimeout:
+        _api_fail(url, ProbeErrorKind.UNREACHABLE, "no connection within the time allowed")
+    except (httpx.TimeoutException, TimeoutError):
+        _api_fail(url, ProbeErrorKind.TIMEOUT, "no answer within the time of one question")
+    except httpx.HTTPError as error:
+        _api_fail(url, *_transport(error))
+    if status != 200:
+        _api_fail(url, _status_kind(status), f"HTTP status {status}")
+    return body.decode("utf-8", "replace")
+
+
+def _body(url: str, answer: "httpx.Response", until: float) -> bytes:
+    import httpx
+
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
+        # Of unknown size, and nobody asked for it.
+        _api_fail(url, ProbeErrorKind.MALFORMED, "the answer is compressed, and was not to be")
+
+    def check_time() -> None:
+        if time.monotonic() >= until:
+            raise httpx.ReadTimeout("no time left")
+
+    try:
+        return joined(answer.iter_raw(_PIECE), MAX_BODY, check_time)
+    except TooLarge as error:
+        _api_fail(url, ProbeErrorKind.MALFORMED, str(error))
+
+
+def _transport(error: Exception) -> tuple[ProbeErrorKind, str]:
+    """Tell apart what broke below HTTP, in words that no system and no version changes."""
+    import httpx
+
+    for cause in chain(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return ProbeErrorKind.UNTRUSTED, certificates.says(cause)
+        if isinstance(cause, socket.gaierror):
+            return ProbeErrorKind.UNREACHABLE, "the host name does not resolve"
+    if isinstance(error, httpx.ConnectError):
+        return ProbeErrorKind.UNREACHABLE, system_words(error) or str(error)
+    if "complete message body" in str(error) or "incomplete chunked" in str(error):
+        return ProbeErrorKind.MALFORMED, "the answer is truncated"
+    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
+        return ProbeErrorKind.MALFORMED, "the answer is not HTTP"
+    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
+        return ProbeErrorKind.UNREACHABLE, "the connection was closed before the answer"
+    return ProbeErrorKind.UNREACHABLE, str(error) or type(error).__name__
+
+
+def _status_kind(status: int) -> ProbeErrorKind:
+    known = {
+        401: ProbeErrorKind.UNAUTHORIZED,
+        403: ProbeErrorKind.FORBIDDEN,
+        404: ProbeErrorKind.ABSENT,
+        423: ProbeErrorKind.UNAVAILABLE,  # locked: another operation of clickhouse-backup runs
+        429: ProbeErrorKind.THROTTLED,
+    }
+    fallback = ProbeErrorKind.UNAVAILABLE if status >= 500 else ProbeErrorKind.MALFORMED
+    return known.get(status, fallback)
+
+
+_ADVICE = {
+    ProbeErrorKind.UNAUTHORIZED: "Give backup_api_user and backup_api_password.",
+    ProbeErrorKind.UNREACHABLE: "Check [clickhouse] backup_api, and that clickhouse-backup runs "
+    "as a server.",
+    ProbeErrorKind.UNTRUSTED: "Give the authority that signed its certificate as ca_file.",
+}
+
+
+def _api_fail(url: str, kind: ProbeErrorKind, cause: str) -> NoReturn:
+    """Raise the error; another server than ClickHouse, so it never stops ClickHouse's questions."""
+    raise ProbeError(
+        kind,
+        target=f"clickhouse-backup {url}",
+        question=_API_QUESTION,
+        cause=one_line(cause),
+        advice=_ADVICE.get(kind, "Look at the log of clickhouse-backup."),
+        stops_target=False,
+    ) from None

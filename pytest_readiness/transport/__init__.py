@@ -1,0 +1,4 @@
+"""What every probe shares; it knows no system.
+
+PYTEST_DONT_REWRITE
+"""

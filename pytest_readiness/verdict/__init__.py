@@ -1,0 +1,4 @@
+"""From results to verdict. Pure.
+
+PYTEST_DONT_REWRITE
+"""

@@ -1,0 +1,67 @@
+"""What a report says of the end of its run, beside what its items say. Pure.
+
+A run that was interrupted, whose modules could not be collected, or in which something else
+failed, is not made good by its items passing: neither in a merge nor by a replay.
+
+PYTEST_DONT_REWRITE
+"""
+
+from typing import NamedTuple
+
+from pytest_readiness.results.model import Report, Verdict
+from pytest_readiness.verdict.gathered import was_asked
+from pytest_readiness.verdict.judge import (
+    EXIT_INCOMPLETE,
+    EXIT_NOT_READY,
+    KILLED,
+    broken_off,
+    judge,
+)
+
+_BROKEN = (2, 3, 4)  # exit codes of pytest when it did not come to its end
+
+
+class End(NamedTuple):
+    """How a run ended.
+
+    broke: not at its end. other: with another exit code than that of its items. beside: with
+    reasons that its items do not give. why: in words. code: of the run, without its items.
+    """
+
+    broke: bool
+    other: bool
+    beside: bool
+    why: str
+    code: int
+
+    def closes(self, verdict: Verdict) -> Verdict:
+        """Return a verdict that is not better than this end."""
+        worst = EXIT_NOT_READY if EXIT_NOT_READY in (self.code, verdict.exit_code) else None
+        return broken_off(verdict, worst or EXIT_INCOMPLETE, self.why)
+
+
+def end_of(report: Report, *, narrowed: str | None = None) -> End:
+    """Return how the run of a report ended. narrowed: see `verdict.judge`."""
+    said = report.verdict
+    merged = bool(report.run.shards)
+    asked = {item.id for item in report.items if was_asked(item)}
+    again = judge(
+        report.items,
+        selected={item.id for item in report.items} if merged else asked,
+        missing=[id for id in report.completeness.missing if id in asked],
+        narrowed=narrowed,
+        waivers=report.waivers,
+    )
+    beside = [reason for reason in said.reasons if reason not in again.reasons]
+    why = [f"run {report.run.id} ended with exit code {said.exit_code}"]
+    if beside:
+        # The reasons of a merge say themselves whose end it was.
+        why = [*([] if merged else why), "; ".join(beside)]
+    other = said.exit_code != again.exit_code
+    return End(
+        broke=said.exit_code in _BROKEN or KILLED in said.reasons or bool(merged and beside),
+        other=other,
+        beside=bool(beside),
+        why=": ".join(why),
+        code=said.exit_code if other else EXIT_INCOMPLETE,
+    )

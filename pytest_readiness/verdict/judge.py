@@ -1,0 +1,155 @@
+"""From results to verdict: what every item of the phase gave, and what follows. Pure.
+
+The catalogue says what is owed; a result that did not arrive is owed still. Rules: design.md
+section 5.
+
+PYTEST_DONT_REWRITE
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from pytest_readiness.catalogue.words import Severity
+from pytest_readiness.results.evidence import Outcome
+from pytest_readiness.results.model import Completeness, Item, ListedWaiver, Verdict, WaiverState
+
+READY, READY_WITH_WAIVERS = "READY", "READY WITH WAIVERS"
+NOT_READY, INCOMPLETE, PARTIAL = "NOT READY", "INCOMPLETE", "PARTIAL"
+EXIT_READY, EXIT_NOT_READY, EXIT_NOTHING_SELECTED, EXIT_INCOMPLETE = 0, 1, 5, 6
+KILLED = "the run was killed before it ended"
+NAMED = 8  # ids in one reason; the report names all of them item by item
+
+_UNKNOWN = (Outcome.ERROR, Outcome.NOTCHECKED)
+
+
+def judge(
+    items: Sequence[Item],
+    *,
+    selected: Collection[str],
+    missing: Sequence[str],
+    narrowed: str | None,
+    waivers: Sequence[ListedWaiver] = (),
+) -> Verdict:
+    """Return the verdict over the items of the phase.
+
+    selected: ids that the marker expression and node ids name. missing: selected ids without a
+    result. narrowed: the option that may have taken items away from the selection, `-k`,
+    `--deselect` or `--ignore`; such a run is PARTIAL and never exits 0, since a gate that reads
+    only the exit code must not be opened by leaving items out. waivers: those that no longer cover
+    a fail are said.
+    """
+    asked = [item for item in items if item.id in selected]
+    closing = [item for item in asked if _closes_gate(item)]
+    unknown = [item for item in asked if item.outcome in _UNKNOWN]
+    waived = [item for item in asked if item.outcome is Outcome.FAIL and item.waiver]
+    partial = narrowed is not None or not asked or len(asked) < len(items)
+    applies = partial or any(item.outcome is not Outcome.NOTAPPLICABLE for item in asked)
+    name, code = _name(bool(closing), bool(unknown or missing or not applies), bool(waived))
+    if partial:
+        name = PARTIAL
+    if narrowed is not None:
+        code = code or EXIT_INCOMPLETE
+    if not asked:
+        code = EXIT_NOTHING_SELECTED
+    reasons = [*_reasons(closing, unknown, waived), *_uncovered(closing, waivers)]
+    reasons += _reason("minor fails that do not close the gate", _minors(asked))
+    reasons += _scope(len(asked), len(items), missing, narrowed, partial=partial, applies=applies)
+    return Verdict(name=name, exit_code=code, reasons=tuple(reasons or [_good(asked)]))
+
+
+def broken_off(verdict: Verdict, exit_code: int, why: str) -> Verdict:
+    """Return the verdict of a run that did not come to its end: never ready."""
+    name = INCOMPLETE if verdict.name in (READY, READY_WITH_WAIVERS) else verdict.name
+    return Verdict(name=name, exit_code=exit_code, reasons=(why, *verdict.reasons))
+
+
+def failed_beside(verdict: Verdict, why: str) -> Verdict:
+    """Return the verdict of a run in which something that is no item failed."""
+    code = verdict.exit_code or EXIT_NOT_READY
+    return Verdict(name=verdict.name, exit_code=code, reasons=(why, *verdict.reasons))
+
+
+def completeness(items: Iterable[Item], reported: Collection[str]) -> Completeness:
+    """Return what is owed against what a run gave a result for."""
+    ids = [item.id for item in items]
+    missing = tuple(id for id in ids if id not in reported)
+    return Completeness(expected=len(ids), reported=len(ids) - len(missing), missing=missing)
+
+
+def _closes_gate(item: Item) -> bool:
+    return (
+        item.outcome is Outcome.FAIL and item.severity is not Severity.MINOR and item.waiver is None
+    )
+
+
+def _minors(items: Iterable[Item]) -> list[Item]:
+    return [
+        item
+        for item in items
+        if item.outcome is Outcome.FAIL and item.severity is Severity.MINOR and not item.waiver
+    ]
+
+
+def _name(closing: bool, unknown: bool, waived: bool) -> tuple[str, int]:
+    if closing:
+        return NOT_READY, EXIT_NOT_READY
+    if unknown:
+        return INCOMPLETE, EXIT_INCOMPLETE
+    return (READY_WITH_WAIVERS if waived else READY), EXIT_READY
+
+
+def _reasons(
+    closing: Sequence[Item], unknown: Sequence[Item], waived: Sequence[Item]
+) -> Iterable[str]:
+    for severity in (Severity.BLOCKER, Severity.MAJOR):
+        yield from _reason(
+            f"{severity.value} fails", [item for item in closing if item.severity is severity]
+        )
+    yield from _reason(
+        "could not be asked", [item for item in unknown if item.outcome is Outcome.ERROR]
+    )
+    unchecked = [item for item in unknown if item.outcome is Outcome.NOTCHECKED]
+    for reason in dict.fromkeys(item.reason for item in unchecked):
+        yield from _reason(
+            f"not checked, {reason}", [item for item in unchecked if item.reason == reason]
+        )
+    yield from _reason("waived", waived)
+
+
+def _scope(
+    asked: int,
+    owed: int,
+    missing: Sequence[str],
+    narrowed: str | None,
+    *,
+    partial: bool,
+    applies: bool,
+) -> Iterable[str]:
+    if not applies:
+        yield "no item was checked: none of them applies"
+    if missing:
+        yield f"no result: {_named(missing)}"
+    if partial:
+        why = f" ({narrowed} leaves items out)" if narrowed else ""
+        yield f"a selection{why}: {asked} of {owed} items of the phase"
+
+
+def _good(asked: Sequence[Item]) -> str:
+    idle = sum(item.outcome is Outcome.NOTAPPLICABLE for item in asked)
+    return f"every item passes, but for {idle} that do not apply" if idle else "every item passes"
+
+
+def _uncovered(closing: Sequence[Item], waivers: Sequence[ListedWaiver]) -> Iterable[str]:
+    failing = {item.id for item in closing}
+    for waiver in waivers:
+        if waiver.item in failing and waiver.state in (WaiverState.EXPIRED, WaiverState.UNCOVERED):
+            yield f"{waiver.item}: waiver of {waiver.approver}: {waiver.note or waiver.state.value}"
+
+
+def _reason(what: str, items: Sequence[Item]) -> Iterable[str]:
+    if items:
+        yield f"{len(items)} {what}: {_named([item.id for item in items])}"
+
+
+def _named(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return f"{', '.join(ids[:NAMED])}{more}"

@@ -1,0 +1,160 @@
+"""Several runs, no report: what keeps them apart, said by name."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pytest_readiness.merge.join import Given, Main
+from pytest_readiness.settings import from_values
+from tests.merge.merging import IDS, KUBERNETES, REST, again, merged, placeholder, refused, run
+from tests.report import sample
+
+
+def test_refuses_a_run_of_the_future() -> None:
+    assert "correct the clock" in refused(run("a", *IDS, hours=-1))
+    assert merged(run("a", *IDS, hours=-0.05)).verdict.name == "READY"
+
+
+# What keeps runs apart
+
+
+@pytest.mark.parametrize("name", ["system", "phase", "release", "commit", "image"])
+def test_refuses_another_target_naming_both(name: str) -> None:
+    text = refused(KUBERNETES, run("b", *IDS[2:], target={name: "other"}))
+    assert "'other' in b (run b)" in text
+    assert text.startswith(f"{name}: ")
+    assert "in a (run a)" in text
+
+
+def test_all_differences_are_said_at_once() -> None:
+    other = run("b", "ch-disk", target={"release": None, "commit": "c"}, run={"lab": ("fault",)})
+    other = msgspec.structs.replace(
+        other,
+        report=msgspec.structs.replace(
+            other.report, checklist=msgspec.structs.replace(other.report.checklist, sha256="0")
+        ),
+    )
+    lines = refused(KUBERNETES, other).splitlines()
+    assert [line.partition(":")[0] for line in lines[:3]] == ["checklist", "release", "commit"]
+    assert "none in b (run b)" in lines[1]
+    assert lines[3] == "b (run b) asked the lab, a (run a) did not"
+
+
+def test_refuses_other_items_of_one_checklist() -> None:
+    other = run("b", "ch-disk", sample.item("extra"))
+    assert "not the same items" in refused(KUBERNETES, other)
+
+
+def test_refuses_the_same_run_twice_also_inside_a_merge() -> None:
+    assert "run a is in a and in a: give it once" in refused(KUBERNETES, KUBERNETES)
+    first = again(merged(KUBERNETES, REST))
+    assert "run a is in m and in a" in refused(first, KUBERNETES)
+
+
+@pytest.mark.parametrize("id", ["../a", ".hidden", "a/b", ""])
+def test_refuses_an_id_that_is_no_name_of_a_folder(id: str) -> None:
+    assert "is no id of a run" in refused(run(id, *IDS))
+
+
+def test_refuses_a_time_that_is_none() -> None:
+    assert "'soon' is no time" in refused(run("a", *IDS, run={"command": "x"}), _without_time())
+
+
+def _without_time() -> Given:
+    other = run("b", "ch-disk")
+    changed = msgspec.structs.replace(other.report.run, ended="soon")
+    return msgspec.structs.replace(other, report=msgspec.structs.replace(other.report, run=changed))
+
+
+def test_settings_are_joined_and_differences_refused() -> None:
+    one = {"readiness": {"safety": "S2", "timeout": "10s"}, "kubernetes": {"min_nodes": "3"}}
+    two = {"readiness": {"safety": "S1", "timeout": "5s"}, "clickhouse": {"min_replicas": "3"}}
+    first, second = run("a", *IDS[:2], values=one), run("b", *IDS[2:], values=two)
+    values = merged(first, second).settings.values
+    assert set(values) == {"readiness", "kubernetes", "clickhouse"}
+    other = run("c", "k8s-nodes", values={"kubernetes": {"min_nodes": "1"}})
+    assert refused(first, second, other) == (
+        "[kubernetes] min_nodes: '3' in a (run a), '1' in c (run c)"
+    )
+
+
+def test_a_limit_that_one_ini_leaves_out_is_a_difference() -> None:
+    none: dict[str, dict[str, str]] = {"kubernetes": {"context": "prod"}}
+    lower = {"kubernetes": {"context": "prod", "min_nodes": "1"}}
+    said = "[kubernetes] min_nodes: written in b (run b), and not in a (run a)"
+    first, second = run("a", *IDS[:2], values=none), run("b", *IDS[2:], values=lower)
+    between = run("c", values={"clickhouse": {"cluster": "risk"}})
+    assert refused(first, between, second) == refused(second, between, first) == said
+
+
+def test_the_addresses_of_a_lab_are_its_runs_own() -> None:
+    def of_lab(id: str, faults: str, *ids: str) -> Given:
+        values = {
+            "kubernetes": {"kubeconfig": f"/tmp/{id}"},
+            "clickhouse": {"url": f"clickhouse+http://r@127.0.0.1:{len(id)}/risk"},
+        }
+        lab = {"lab": {"faults": faults}} if faults != "none" else {}
+        return run(id, *ids, values={**values, **lab}, run={"lab": (faults,)})
+
+    assert merged(of_lab("a", "x", *IDS[:2]), of_lab("bb", "x", *IDS[2:])).verdict.name == "READY"
+    text = refused(of_lab("a", "x", *IDS[:2]), of_lab("bb", "y", *IDS[2:]))
+    assert text == "[lab] faults: 'x' in a (run a), 'y' in bb (run bb)"
+    real = refused(of_lab("a", "none", *IDS[:2]), of_lab("bb", "none", *IDS[2:]))
+    assert "[kubernetes] kubeconfig: '/tmp/a'" in real
+
+
+def test_refuses_two_clusters_of_one_environment() -> None:
+    def said(id: str, uid: str, server: str) -> Given:
+        made = run(id, *IDS)
+        target = msgspec.structs.replace(
+            made.report.target, identity={"kubernetes": f"server={server} uid={uid}"}
+        )
+        return msgspec.structs.replace(
+            made, report=msgspec.structs.replace(made.report, target=target)
+        )
+
+    report = merged(said("a", "6f0c", "https://one"), said("b", "6f0c", "https://two"))
+    assert report.target.identity == {
+        "kubernetes": "server=https://one uid=6f0c; server=https://two uid=6f0c"
+    }
+    text = refused(said("a", "6f0c", "https://one"), said("b", "7777", "https://one"))
+    assert text == "kubernetes: cluster 6f0c in a (run a), 7777 in b (run b)"
+
+
+def _ini(**readiness: str) -> Main:
+    values = {
+        "readiness": {
+            "system": "st-risk-platform",
+            "environment": "production",
+            "phase": "verification",
+            "commit": sample.full().target.commit or "",
+            "image": sample.full().target.image or "",
+            **readiness,
+        },
+        "elsewhere": {"load-throughput": "staging"},
+    }
+    made = from_values(values, origin="readiness.ini", base=Path.cwd())
+    return Main(
+        environment="production",
+        max_age=made.readiness.max_age,
+        elsewhere=made.elsewhere,
+        ini=made,
+    )
+
+
+def test_the_main_ini_decides_over_the_recorded_settings() -> None:
+    recorded = {"readiness": {"max_age": "1h"}}
+    main = run("a", *IDS[:3], placeholder(), hours=2, values=recorded)
+    staging = run("s", "load-throughput", environment="staging")
+    report = merged(main, staging, main=_ini(release="2.4.1", max_age="3h"))
+    assert report.verdict.name == "READY"
+    assert report.settings.values["readiness"]["max_age"] == "3h"
+    assert report.settings.values["elsewhere"] == {"load-throughput": "staging"}
+    assert refused(main, main=_ini(release="2.4.0")) == (
+        "release: '2.4.0' in readiness.ini, '2.4.1' in a (run a)"
+    )
+    assert "release: none in readiness.ini" in refused(main, main=_ini())
+
+
+# How shards ended
