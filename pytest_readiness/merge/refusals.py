@@ -4,7 +4,7 @@ PYTEST_DONT_REWRITE
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -13,19 +13,13 @@ import msgspec
 from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.clock import begins, ends, rfc3339
 from pytest_readiness.results.model import Report
-from pytest_readiness.settings import Settings
+from pytest_readiness.settings import Settings, key_of
+from pytest_readiness.targets import targets
 from pytest_readiness.verdict.gathered import OWN_SECTION
+from pytest_readiness.written.keys import Use
 
 AHEAD = timedelta(minutes=5)  # what clocks of different machines may differ, as in signoff.md
 _RELEASE = ("system", "release", "commit", "image")
-# Of [readiness]: what says how far and how long a run goes, and what stands in target.
-_NEUTRAL = frozenset({"safety", "timeout", "deadline", "phase", "environment", *_RELEASE})
-# A lab that a run starts for itself is somewhere else each time.
-_OF_A_LAB = frozenset(
-    {("kubernetes", "kubeconfig"), ("clickhouse", "url"), ("clickhouse", "backup_api")}
-)
-# What keys that a check judges by begin with: each has a default, which is another limit.
-_LIMITS = ("min_", "max_", "replicated_exclude")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")  # the name of a folder of facts
 _UID = re.compile(r"(?:^|\s)uid=(\S+)")
 
@@ -178,32 +172,46 @@ def _strangers(runs: Sequence[Given], main: Main) -> Iterator[str]:
 
 def _settings(inside: Sequence[Given], main: Main) -> Iterator[str]:
     set_by: dict[tuple[str, str], tuple[str, str]] = {}
-    # Where it is given, the main ini says how old a run may be; the runs were judged without.
-    own = {"max_age"} if main.ini is not None else set()
-    neutral = {("readiness", key) for key in _NEUTRAL | own}
-    if all("lab" in run.report.settings.values for run in inside):
-        neutral |= _OF_A_LAB
     for name, values in _sources(inside, main):
         for section, keys in values.items():
             for key, text in keys.items():
-                if (section, key) in neutral:
+                if _may_differ(section, key, inside, main):
                     continue
                 known, where = set_by.setdefault((section, key), (text, name))
                 if known != text:
                     yield f"[{section}] {key}: {known!r} in {where}, {text!r} in {name}"
-    yield from _left_out(_sources(inside, main), neutral)
+    yield from _left_out(inside, main)
 
 
-def _left_out(
-    sources: Iterable[tuple[str, dict[str, dict[str, str]]]], neutral: Set[tuple[str, str]]
-) -> Iterator[str]:
-    """Yield a line for a limit that one ini sets and another one, with the section, leaves out."""
+def _may_differ(section: str, key: str, inside: Sequence[Given], main: Main) -> bool:
+    if (section, key) == ("readiness", "max_age"):
+        # Where it is given, the main ini says how old a run may be; the runs were judged without.
+        return main.ini is not None
+    known = key_of(section, key)
+    match known.key.use if known else None:
+        case Use.RUN:  # of what is released, the report says it too
+            return section == "readiness"
+        case Use.PLACE:  # a lab that a run starts for itself is somewhere else each time
+            return section in targets() and all(
+                "lab" in run.report.settings.values for run in inside
+            )
+        case _:
+            return False
+
+
+def _left_out(inside: Sequence[Given], main: Main) -> Iterator[str]:
+    """Yield a line for a limit that one ini sets and another one, with the section, leaves out.
+
+    Its default is another limit, and one that other versions of this tool may have changed.
+    """
     first: dict[str, tuple[str, dict[str, str]]] = {}
-    for name, values in sources:
+    for name, values in _sources(inside, main):
         for section, keys in values.items():
             where, known = first.setdefault(section, (name, keys))
             for key in sorted(known.keys() ^ keys.keys()):
-                if key.startswith(_LIMITS) and (section, key) not in neutral:
+                declared = key_of(section, key)
+                limit = declared is not None and declared.key.use.is_limit
+                if limit and not _may_differ(section, key, inside, main):
                     one, other = (where, name) if key in known else (name, where)
                     yield f"[{section}] {key}: written in {one}, and not in {other}"
 

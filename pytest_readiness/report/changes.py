@@ -22,9 +22,12 @@ from pytest_readiness.report.changes_evidence import (
 )
 from pytest_readiness.results.evidence import Finding
 from pytest_readiness.results.model import Item, ListedWaiver, Report, Waived, WaiverState
+from pytest_readiness.settings import key_of
+from pytest_readiness.targets import targets
 from pytest_readiness.text import flat
 from pytest_readiness.verdict.gathered import was_asked
 from pytest_readiness.verdict.judge import READY, READY_WITH_WAIVERS
+from pytest_readiness.written.keys import Use
 
 SCHEMA = "pytest-readiness/changes/v1"
 _SEVERITIES = tuple(Severity)
@@ -32,8 +35,6 @@ _SEVERITIES = tuple(Severity)
 _TOLD = frozenset(
     f"readiness.{key}" for key in ("system", "environment", "phase", "release", "commit", "image")
 )
-# Written by the lab, another port and folder each time.
-_SUPPLIED = frozenset({"kubernetes.kubeconfig", "clickhouse.url", "clickhouse.backup_api"})
 
 
 class State(StrEnum):
@@ -319,10 +320,17 @@ def _settings(old: Report, new: Report) -> Iterator[SettingChange]:
         return
     before, after = _flat(old), _flat(new)
     labs = old.run.lab is not None and new.run.lab is not None
-    for key in sorted((before.keys() | after.keys()) - _TOLD - (_SUPPLIED if labs else set())):
+    for key in sorted((before.keys() | after.keys()) - _TOLD):
         was, now = before.get(key), after.get(key)
-        if canonical(was) != canonical(now):
+        # A lab of a run's own is somewhere else each time.
+        if canonical(was) != canonical(now) and not (labs and _is_place(key)):
             yield SettingChange(key=key, was=was, now=now)
+
+
+def _is_place(name: str) -> bool:
+    section, _, key = name.partition(".")
+    known = key_of(section, key)
+    return section in targets() and known is not None and known.key.use is Use.PLACE
 
 
 def _flat(report: Report) -> dict[str, str]:

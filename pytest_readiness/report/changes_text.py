@@ -29,7 +29,9 @@ from pytest_readiness.report.changes import (
 from pytest_readiness.report.changes_evidence import FindingChange, ValueChange, canonical
 from pytest_readiness.report.markdown import code, inline
 from pytest_readiness.results.evidence import Json
+from pytest_readiness.settings import key_of
 from pytest_readiness.text import flat, moment, plural, wrap
+from pytest_readiness.written.keys import BadValue
 
 LIMIT = 65_535  # bytes of a comment
 _NAME = 120  # characters of an id or of a title that are shown
@@ -269,7 +271,17 @@ def _waiver(change: WaiverChange, kind: WaiverKind) -> _Entry:
 
 def _setting(change: SettingChange) -> _Entry:
     was, now = ("not written" if side is None else side for side in (change.was, change.now))
-    return _Entry(name=change.key, says="changed", details=(("was", was), ("now", now)))
+    says = "changed, looser" if _is_looser(change) else "changed"
+    return _Entry(name=change.key, says=says, details=(("was", was), ("now", now)))
+
+
+def _is_looser(change: SettingChange) -> bool:
+    section, _, key = change.key.partition(".")
+    known = key_of(section, key)
+    try:
+        return known is not None and known.is_looser(change.now, change.was)
+    except BadValue:  # of a version that wrote it otherwise
+        return False
 
 
 def _seen(change: EvidenceChange) -> _Entry:

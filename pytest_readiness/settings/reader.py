@@ -64,6 +64,17 @@ class KeyOf(NamedTuple):
         """Whether the section cannot be without it."""
         return self.default is msgspec.NODEFAULT
 
+    def is_looser(self, text: str | None, than: str | None) -> bool:
+        """Return whether a limit lets more through than another one; None: it is not written.
+
+        Raises BadValue.
+        """
+        value, other = (self.default if one is None else self._parsed(one) for one in (text, than))
+        return self.key.is_looser(value, other)
+
+    def _parsed(self, text: str) -> Any:
+        return self.key.parse(text, Where(Path(), resolve=False))
+
 
 class SectionOf(NamedTuple):
     """A section: what it is for, and its keys in the order of their declaration."""
@@ -83,6 +94,12 @@ def sections() -> dict[str, SectionOf]:
         "lab": Lab,
     }
     return {name: _section(name, struct) for name, struct in structs.items()}
+
+
+def key_of(section: str, key: str) -> KeyOf | None:
+    """Return the declaration of a key, None where this version knows no such key."""
+    known = sections().get(section)
+    return known.keys.get(key) if known else None
 
 
 def load(

@@ -24,6 +24,7 @@ from pytest_readiness.written.keys import (
     TEXT,
     Key,
     Phase,
+    Use,
 )
 
 TIMEOUT, DEADLINE = timedelta(seconds=10), timedelta(minutes=15)
@@ -33,20 +34,32 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """What is released, where, and how far a run may go."""
 
     system: Annotated[
-        str, Key(kind=TEXT, help="name of what is released", example="st-risk-platform")
+        str,
+        Key(kind=TEXT, use=Use.RUN, help="name of what is released", example="st-risk-platform"),
     ]
     environment: Annotated[
-        str, Key(kind=TEXT, help="where this run looks; waivers may name it", example="production")
+        str,
+        Key(
+            kind=TEXT,
+            use=Use.RUN,
+            help="where this run looks; waivers may name it",
+            example="production",
+        ),
     ]
-    phase: Annotated[Phase, Key(kind=PHASE, help="which items are judged", example="verification")]
+    phase: Annotated[
+        Phase, Key(kind=PHASE, use=Use.RUN, help="which items are judged", example="verification")
+    ]
     release: Annotated[
-        str | None, Key(kind=TEXT, help="version that is released", example="2.4.1")
+        str | None, Key(kind=TEXT, use=Use.RUN, help="version that is released", example="2.4.1")
     ] = None
-    commit: Annotated[str | None, Key(kind=TEXT, help="its commit", example="4f1c2e7d")] = None
+    commit: Annotated[
+        str | None, Key(kind=TEXT, use=Use.RUN, help="its commit", example="4f1c2e7d")
+    ] = None
     image: Annotated[
         str | None,
         Key(
             kind=TEXT,
+            use=Use.RUN,
             help="its image, by digest",
             example="registry.example.org/st-risk-platform@sha256:4f1c2e7d...",
         ),
@@ -55,42 +68,64 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
         Safety,
         Key(
             kind=SAFETY,
+            use=Use.RUN,
             help="ceiling: S0 offline, S1 reads a control plane, S2 a few GETs to the application, "
             "S3 harmless payloads, S4 changes state",
         ),
     ] = Safety.S2
-    timeout: Annotated[timedelta, Key(kind=DURATION, help="for one question", minimum=INSTANT)] = (
-        TIMEOUT
-    )
+    timeout: Annotated[
+        timedelta, Key(kind=DURATION, use=Use.RUN, help="for one question", minimum=INSTANT)
+    ] = TIMEOUT
     deadline: Annotated[
-        timedelta, Key(kind=DURATION, help="for the whole read-only run", minimum=INSTANT)
+        timedelta,
+        Key(kind=DURATION, use=Use.RUN, help="for the whole read-only run", minimum=INSTANT),
     ] = DEADLINE
     declarations: Annotated[
         Path | None,
-        Key(kind=FILE, help="what people declare", example="declarations.toml"),
+        Key(kind=FILE, use=Use.PLACE, help="what people declare", example="declarations.toml"),
     ] = None
     waivers: Annotated[
         Path | None,
-        Key(kind=FILE, help="dated permissions despite a fail", example="waivers.toml"),
+        Key(
+            kind=FILE,
+            use=Use.PLACE,
+            help="dated permissions despite a fail",
+            example="waivers.toml",
+        ),
     ] = None
     signoff: Annotated[
         Path | None,
-        Key(kind=FILE, help="who signs, and what a signature needs", example="signoff.toml"),
+        Key(
+            kind=FILE,
+            use=Use.PLACE,
+            help="who signs, and what a signature needs",
+            example="signoff.toml",
+        ),
     ] = None
     max_waiver_blocker: Annotated[
-        timedelta, Key(kind=DURATION, help="longest waiver of a blocker", minimum=INSTANT)
+        timedelta,
+        Key(kind=DURATION, use=Use.CEILING, help="longest waiver of a blocker", minimum=INSTANT),
     ] = timedelta(days=14)
     max_waiver_major: Annotated[
-        timedelta, Key(kind=DURATION, help="longest waiver of any other item", minimum=INSTANT)
+        timedelta,
+        Key(
+            kind=DURATION, use=Use.CEILING, help="longest waiver of any other item", minimum=INSTANT
+        ),
     ] = timedelta(days=90)
     max_age: Annotated[
         timedelta,
-        Key(kind=DURATION, help="oldest run that `readiness merge` counts", minimum=INSTANT),
+        Key(
+            kind=DURATION,
+            use=Use.CEILING,
+            help="oldest run that `readiness merge` counts",
+            minimum=INSTANT,
+        ),
     ] = timedelta(hours=24)
     ci_key: Annotated[
         Path | None,
         Key(
             kind=FILE,
+            use=Use.PLACE,
             help="private key of OpenSSH that signs what a run attests of itself",
             example="/run/secrets/ci_key",
         ),
@@ -118,6 +153,7 @@ class Lab(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Key(
             kind=NAMES,
+            use=Use.RUN,
             help="changes to the healthy state; `readiness lab --list-faults` names them",
             example="node-notready",
         ),

@@ -90,6 +90,22 @@ class Kind:
     may_be_empty: bool = False
 
 
+class Use(StrEnum):
+    """What a key does; by this the settings of two runs are held against each other."""
+
+    RUN = "run"  # says what is released, or how far and how long a run goes
+    PLACE = "place"  # where to ask, and as whom
+    FLOOR = "floor"  # a limit: less is looser
+    CEILING = "ceiling"  # a limit: more is looser
+    EXEMPTION = "exemption"  # a limit: what it names is not judged
+    LOCK = "lock"  # a limit: without it any system will do
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether it says how to judge; its default is a limit too."""
+        return self not in (Use.RUN, Use.PLACE)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """Declaration of one key, the annotation of a field of a section's Struct.
@@ -100,6 +116,7 @@ class Key:
     """
 
     kind: Kind
+    use: Use
     help: str
     example: str = ""
     minimum: Any = None
@@ -114,6 +131,20 @@ class Key:
         if self.minimum is not None and value < self.minimum:
             raise BadValue(f"{text!r} is less than {self.kind.show(self.minimum)}")
         return value
+
+    def is_looser(self, value: Any, than: Any) -> bool:
+        """Return whether a limit lets more through than another one; both as they are parsed."""
+        match self.use:
+            case Use.FLOOR:
+                return bool(value < than)
+            case Use.CEILING:
+                return bool(value > than)
+            case Use.EXEMPTION:
+                return not set(value) <= set(than)
+            case Use.LOCK:
+                return value is None and than is not None
+            case _:
+                return False
 
 
 _REFERENCE = re.compile(r"\$\{(env|file):([^{}]+)\}\Z")

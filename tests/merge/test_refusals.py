@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from pytest_readiness.merge.join import Given, Main
-from pytest_readiness.settings import from_values
+from pytest_readiness.settings import KeyOf, from_values, sections
+from pytest_readiness.targets import targets
+from pytest_readiness.written.keys import Use
 from tests.merge.merging import IDS, KUBERNETES, REST, again, merged, placeholder, refused, run
 from tests.report import sample
 
@@ -86,6 +88,56 @@ def test_a_limit_that_one_ini_leaves_out_is_a_difference() -> None:
     first, second = run("a", *IDS[:2], values=none), run("b", *IDS[2:], values=lower)
     between = run("c", values={"clickhouse": {"cluster": "risk"}})
     assert refused(first, between, second) == refused(second, between, first) == said
+
+
+KEYS = [
+    pytest.param(name, known, id=f"{name}.{known.name}")
+    for name, section in sections().items()
+    for known in section.keys.values()
+]
+
+
+@pytest.mark.parametrize(("name", "known"), KEYS)
+def test_a_key_is_compared_by_what_it_does(name: str, known: KeyOf) -> None:
+    """Whatever its name: a limit is the same in all runs, and a place where it is written twice."""
+    one, other = [
+        run(id, *ids, values={name: {known.name: text} if text else {}})
+        for id, ids, text in (("a", IDS[:2], "x"), ("b", IDS[2:], "y"))
+    ]
+    without = run("b", *IDS[2:], values={name: {}})
+    of_run = name == "readiness" and known.key.use is Use.RUN
+    where = "'x' in a (run a), 'y' in b (run b)"
+    if of_run:
+        assert merged(one, other).verdict.name == "READY"
+    else:
+        assert refused(one, other) == f"[{name}] {known.name}: {where}"
+    if known.key.use.is_limit:
+        said = f"[{name}] {known.name}: written in a (run a), and not in b (run b)"
+        assert refused(one, without) == refused(without, one) == said
+    else:
+        assert merged(one, without).verdict.name == "READY"
+
+
+@pytest.mark.parametrize(("name", "known"), [key for key in KEYS if key.values[0] in targets()])
+def test_the_places_of_a_lab_are_its_runs_own_and_its_limits_are_not(
+    name: str, known: KeyOf
+) -> None:
+    one, other = [
+        run(id, *ids, values={name: {known.name: text}, "lab": {}}, run={"lab": ()})
+        for id, ids, text in (("a", IDS[:2], "x"), ("b", IDS[2:], "y"))
+    ]
+    if known.key.use is Use.PLACE:
+        assert merged(one, other).verdict.name == "READY"
+    else:
+        assert refused(one, other).startswith(f"[{name}] {known.name}: ")
+
+
+def test_a_key_that_this_version_does_not_know_is_the_same_in_all_runs() -> None:
+    one, other = [
+        run(id, *ids, values={"toaster": {"max_heat": text}})
+        for id, ids, text in (("a", IDS[:2], "1"), ("b", IDS[2:], "2"))
+    ]
+    assert refused(one, other) == "[toaster] max_heat: '1' in a (run a), '2' in b (run b)"
 
 
 def test_the_addresses_of_a_lab_are_its_runs_own() -> None:

@@ -26,6 +26,7 @@ from pytest_readiness.written.keys import (
     Key,
     Kind,
     Secret,
+    Use,
     Where,
     absolute,
     url_of,
@@ -120,58 +121,72 @@ class ClickHouse(Section, frozen=True, kw_only=True):
         str,
         Key(
             kind=CLICKHOUSE_URL,
+            use=Use.PLACE,
             help="without the password; a database in it is the one judged",
             example="clickhouse+https://reader@ch.example.org:8443/risk",
         ),
     ]
     password: Annotated[
         Secret | None,
-        Key(kind=SECRET, help="of the user in url", example="${env:CLICKHOUSE_PASSWORD}"),
+        Key(
+            kind=SECRET,
+            use=Use.PLACE,
+            help="of the user in url",
+            example="${env:CLICKHOUSE_PASSWORD}",
+        ),
     ] = None
     ca_file: Annotated[
         Path | None,
-        Key(kind=FILE, help="CA to trust instead of the system's", example="ca.pem"),
+        Key(kind=FILE, use=Use.PLACE, help="CA to trust instead of the system's", example="ca.pem"),
     ] = None
-    cluster: Annotated[str, Key(kind=TEXT, help="its name in system.clusters", example="risk")]
-    min_replicas: Annotated[int, Key(kind=COUNT, help="replicas of each shard", minimum=1)] = 3
+    cluster: Annotated[
+        str, Key(kind=TEXT, use=Use.PLACE, help="its name in system.clusters", example="risk")
+    ]
+    min_replicas: Annotated[
+        int, Key(kind=COUNT, use=Use.FLOOR, help="replicas of each shard", minimum=1)
+    ] = 3
     max_replication_queue: Annotated[
-        int, Key(kind=COUNT, help="entries a replica may be behind")
+        int, Key(kind=COUNT, use=Use.CEILING, help="entries a replica may be behind")
     ] = 20
     max_replication_delay: Annotated[
-        timedelta, Key(kind=DURATION, help="time a replica may be behind")
+        timedelta, Key(kind=DURATION, use=Use.CEILING, help="time a replica may be behind")
     ] = timedelta(seconds=60)
     replicated_exclude: Annotated[
         tuple[str, ...],
         Key(
             kind=NAMES,
+            use=Use.EXEMPTION,
             help="tables of the database that need no replication",
             example="staging_import, scratch",
         ),
     ] = ()
     max_backup_age: Annotated[
-        timedelta, Key(kind=DURATION, help="of the newest good backup", minimum=INSTANT)
+        timedelta,
+        Key(kind=DURATION, use=Use.CEILING, help="of the newest good backup", minimum=INSTANT),
     ] = timedelta(hours=24)
-    min_free_disk: Annotated[int, Key(kind=SIZE, help="free on each disk of each replica")] = (
-        100_000_000_000
-    )
-    min_free_share: Annotated[float, Key(kind=SHARE, help="the same, as a share of the disk")] = (
-        0.10
-    )
+    min_free_disk: Annotated[
+        int, Key(kind=SIZE, use=Use.FLOOR, help="free on each disk of each replica")
+    ] = 100_000_000_000
+    min_free_share: Annotated[
+        float, Key(kind=SHARE, use=Use.FLOOR, help="the same, as a share of the disk")
+    ] = 0.10
     backup_api: Annotated[
         str | None,
         Key(
             kind=HTTP_URL,
+            use=Use.PLACE,
             help="REST server of clickhouse-backup, where backups are made by it",
             example="https://ch.example.org:7171",
         ),
     ] = None
     backup_api_user: Annotated[
-        str | None, Key(kind=TEXT, help="user of backup_api", example="reader")
+        str | None, Key(kind=TEXT, use=Use.PLACE, help="user of backup_api", example="reader")
     ] = None
     backup_api_password: Annotated[
         Secret | None,
         Key(
             kind=SECRET,
+            use=Use.PLACE,
             help="password of backup_api",
             example="${file:/run/secrets/clickhouse-backup}",
         ),

@@ -10,7 +10,18 @@ from typing import Annotated, Any, ClassVar
 
 from pytest_readiness.targets.kubernetes import facts
 from pytest_readiness.targets.section import Question, Section
-from pytest_readiness.written.keys import CORES, COUNT, FILE, FLAG, LABEL, SIZE, TEXT, VERSION, Key
+from pytest_readiness.written.keys import (
+    CORES,
+    COUNT,
+    FILE,
+    FLAG,
+    LABEL,
+    SIZE,
+    TEXT,
+    VERSION,
+    Key,
+    Use,
+)
 
 LAB_CLUSTER = "6f0c41d2-8a53-4f0e-9d4b-2f6a1c7e9b10"  # UID of kube-system in the lab's world
 
@@ -80,6 +91,7 @@ class Kubernetes(Section, frozen=True, kw_only=True):
         Path | None,
         Key(
             kind=FILE,
+            use=Use.PLACE,
             help="default: $KUBECONFIG, else ~/.kube/config",
             example="~/.kube/config",
         ),
@@ -88,30 +100,38 @@ class Kubernetes(Section, frozen=True, kw_only=True):
         str | None,
         Key(
             kind=TEXT,
+            use=Use.PLACE,
             help="required unless in_cluster: never the current context by accident",
             example="prod",
         ),
     ] = None
     in_cluster: Annotated[
-        bool, Key(kind=FLAG, help="this run is a pod: use its service account")
+        bool, Key(kind=FLAG, use=Use.PLACE, help="this run is a pod: use its service account")
     ] = False
     cluster_uid: Annotated[
         str | None,
         Key(
             kind=TEXT,
+            use=Use.LOCK,
             help="UID of the namespace kube-system; another cluster is refused",
             example="6f0c1a52-0d4e-4d7e-9a53-3f1f5d6f2b11",
         ),
     ] = None
-    namespace: Annotated[str, Key(kind=LABEL, help="where the release runs", example="st-risk")]
+    namespace: Annotated[
+        str, Key(kind=LABEL, use=Use.PLACE, help="where the release runs", example="st-risk")
+    ]
     min_version: Annotated[
-        tuple[int, int], Key(kind=VERSION, help="oldest Kubernetes accepted")
+        tuple[int, int], Key(kind=VERSION, use=Use.FLOOR, help="oldest Kubernetes accepted")
     ] = (1, 24)
     min_nodes: Annotated[
-        int, Key(kind=COUNT, help="nodes that can take the workload", minimum=1)
+        int, Key(kind=COUNT, use=Use.FLOOR, help="nodes that can take the workload", minimum=1)
     ] = 3
-    node_cpu: Annotated[Decimal, Key(kind=CORES, help="cores each of them has")] = Decimal(4)
-    node_memory: Annotated[int, Key(kind=SIZE, help="memory each of them has")] = 8_000_000_000
+    node_cpu: Annotated[Decimal, Key(kind=CORES, use=Use.FLOOR, help="cores each of them has")] = (
+        Decimal(4)
+    )
+    node_memory: Annotated[int, Key(kind=SIZE, use=Use.FLOOR, help="memory each of them has")] = (
+        8_000_000_000
+    )
 
     def words(self) -> Mapping[str, str]:
         """Return what fills the braces of the questions."""
