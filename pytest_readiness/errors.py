@@ -27,6 +27,43 @@ class ProbeErrorKind(StrEnum):
     IDENTITY = "another system"  # the identity lock does not match
     BROKE = "probe broke"  # our own tool failed
 
+    @property
+    def code(self) -> str:
+        """The word for programs, which stays when the words for people change."""
+        return self.name.lower()
+
+
+class Why(StrEnum):
+    """Why an item has neither passed nor failed; the sentence beside it may change, this may not.
+
+    An error whose question has no answer has the code of its ProbeErrorKind instead.
+    """
+
+    NOT_SELECTED = "not-selected"
+    NO_RUN = "no-run"  # none of those that are merged was asked for it
+    NO_CHECK = "no-check"
+    NO_TARGET = "no-target"
+    NO_DECLARATION = "no-declaration"
+    DECLARATION = "declaration"  # there is one, and it does not count
+    SAFETY = "safety-ceiling"
+    ELSEWHERE = "elsewhere"  # a run of another environment judges it
+    DEADLINE = "deadline"
+    NOT_RECORDED = "not-recorded"  # a replay has no answer to judge
+    NO_ANSWER = "no-answer"  # a fixture gave None
+    NOTHING_EXAMINED = "nothing-examined"
+    NO_EVIDENCE = "no-evidence"
+    SKIPPED = "skipped"
+    XFAIL = "xfail"
+    LOST = "worker-lost"
+    NOT_COLLECTED = "not-collected"
+    LEFT_OUT = "left-out"
+    NOT_RUN = "not-run"
+    KILLED = "killed"
+    TOO_OLD = "too-old"
+    DEFECT = "defect"  # the check or its fixture broke
+    INI = "not-applicable-by-ini"
+    RULE = "not-applicable-by-rule"
+
 
 # After one of these no other question to the same target can do better.
 _WHOLE_TARGET = frozenset(
@@ -88,6 +125,10 @@ def first_line(error: BaseException) -> str:
 
 class NotChecked(ReadinessError):
     """There is nothing to ask: the target is unset, the ceiling is too low, no check exists."""
+
+    def __init__(self, why: Why, message: str) -> None:
+        self.why = why
+        super().__init__(message)
 
 
 class NotJsonSafe(ReadinessError, TypeError):

@@ -12,6 +12,7 @@ import pytest
 from _pytest.outcomes import Skipped
 
 from pytest_readiness.catalogue.words import Safety, Severity
+from pytest_readiness.errors import Why
 
 Function = TypeVar("Function", bound=Callable[..., None])
 _SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+\Z")
@@ -31,7 +32,11 @@ class CheckMeta:
 
 
 class NotApplicable(Skipped):
-    """Raised by `not_applicable` alone, so that no other skip is taken for it."""
+    """Raised by `not_applicable` and for the ini alone, so that no other skip is taken for it."""
+
+    def __init__(self, reason: str, why: Why) -> None:
+        self.reason, self.why = reason, why
+        super().__init__(f"not applicable: {reason}")
 
 
 def check(
@@ -69,7 +74,7 @@ def meta_of(function: object) -> CheckMeta | None:
 
 def not_applicable(reason: str) -> NoReturn:
     """End a check whose own rule says that the item does not apply here."""
-    raise NotApplicable(f"not applicable: {reason}")
+    raise NotApplicable(reason, Why.RULE)
 
 
 def _paragraph(function: Callable[..., None], index: int) -> str:

@@ -76,7 +76,6 @@ def _write(run: Path, lines: bytes) -> None:
     from pytest_readiness.record import locks
     from pytest_readiness.report import write
     from pytest_readiness.verdict import journal
-    from pytest_readiness.verdict.judge import KILLED
 
     if (run / model.FILES[0]).exists():  # the run ended while its lock was waited for
         return
@@ -89,7 +88,7 @@ def _write(run: Path, lines: bytes) -> None:
     locks.clear(run)
     write.write_all(report, run)
     there = report.completeness
-    print(f"{run}: {KILLED}: {report.verdict.name}")
+    print(f"{run}: {journal.KILLED}: {report.verdict.name}")
     print(f"{there.reported} of {there.expected} items gave a result, the report names the others")
 
 

@@ -17,19 +17,20 @@ import msgspec
 
 from pytest_readiness.catalogue.words import Safety
 from pytest_readiness.clock import begins
-from pytest_readiness.errors import ReadinessError
+from pytest_readiness.errors import ReadinessError, Why
 from pytest_readiness.merge.people import as_of, declarations, unchecked, waivers
 from pytest_readiness.merge.refusals import Given, Main, refusals
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import EvidenceRecord, Outcome
 from pytest_readiness.results.model import Item, Report
 from pytest_readiness.verdict.end import end_of
-from pytest_readiness.verdict.gathered import NO_RUN, OWN_SECTION, was_asked
+from pytest_readiness.verdict.gathered import OWN_SECTION, was_asked
 from pytest_readiness.verdict.judge import completeness, judge
 from pytest_readiness.written.keys import DURATION
 
 __all__ = ["Given", "Main", "fact_folders", "merge"]
 
+NO_RUN = "no run was asked for it"
 _FACTS = "facts/"
 
 
@@ -141,16 +142,14 @@ def _judging(candidates: Sequence[_Candidate], environment: str | None) -> Seque
     """Return the candidates without the placeholders that a run elsewhere takes the place of."""
     if environment is None or all(one.item.environment is None for one in candidates):
         return candidates
-    return [one for one in candidates if not _placeholder(one.item, environment)]
+    return [one for one in candidates if not _placeholder(one.item)]
 
 
-def _placeholder(item: Item, environment: str) -> bool:
-    # As the run itself says it, see run/judging.py.
-    said = f"judged by a run of {environment}: "
+def _placeholder(item: Item) -> bool:
     return (
         item.environment is None
         and item.outcome is Outcome.NOTCHECKED
-        and (item.reason or "").startswith(said)
+        and (item.why == Why.ELSEWHERE)
     )
 
 
@@ -158,6 +157,7 @@ def _aged(item: Item, run: Given, max_age: timedelta) -> Item:
     # Not even its fail counts: it may be mended since.
     return unchecked(
         item,
+        why=Why.TOO_OLD,
         reason=f"the run {run.oldest} of {run.ended:%Y-%m-%d} is older than "
         f"{DURATION.show(max_age)}",
         advice="Run it again, or merge without it.",
@@ -197,7 +197,7 @@ def _items(inside: Sequence[Given], chosen: Mapping[str, _Candidate]) -> Iterato
         if item.id in chosen:
             yield chosen[item.id].item
         else:
-            yield msgspec.structs.replace(item, reason=NO_RUN)
+            yield msgspec.structs.replace(item, why=Why.NO_RUN, reason=NO_RUN)
 
 
 def _run(ordered: Sequence[Given], id: str, command: str) -> model.Run:

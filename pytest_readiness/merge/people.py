@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from pytest_readiness.clock import ends
+from pytest_readiness.errors import Why
 from pytest_readiness.merge.refusals import Given, Main
 from pytest_readiness.results.evidence import Outcome
 from pytest_readiness.results.model import (
@@ -45,15 +46,16 @@ def as_of(item: Item, run: Given, moment: datetime) -> Item:
     words = [_as_of(one, moment) for one in run.report.declarations if one.item == item.id]
     ended = [one for one in words if one not in run.report.declarations]
     if item.outcome is Outcome.PASS and ended:
-        return unchecked(item, reason=ended[0].note or "", advice=None)
+        return unchecked(item, why=Why.DECLARATION, reason=ended[0].note or "", advice=None)
     return item
 
 
-def unchecked(item: Item, *, reason: str, advice: str | None) -> Item:
+def unchecked(item: Item, *, why: Why, reason: str, advice: str | None) -> Item:
     """Return the item without what its run found."""
     return msgspec.structs.replace(
         item,
         outcome=Outcome.NOTCHECKED,
+        why=why,
         reason=reason,
         advice=advice,
         cause=None,

@@ -1,6 +1,6 @@
 """The judgement of what no machine can know: a named person's word, dated, for this release."""
 
-from pytest_readiness.errors import NotChecked
+from pytest_readiness.errors import NotChecked, Why
 from pytest_readiness.people.declarations import Judged, State
 from pytest_readiness.people.facts import Declarations
 from pytest_readiness.results.evidence import Evidence
@@ -13,7 +13,7 @@ def declared(declarations: Declarations, declaration: Judged, evidence: Evidence
     """
     said = declaration.declaration
     if declaration.state is not State.COUNTS or said is None:
-        raise NotChecked(declaration.reason or "no declaration")
+        raise NotChecked(Why.DECLARATION, declaration.reason or "no declaration")
     evidence.examined([f"{declarations.file}:{said.line}"])
     seen = {
         "statement": said.statement,

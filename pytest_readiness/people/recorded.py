@@ -13,7 +13,7 @@ from pytest_readiness import catalogue
 from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.clock import now
-from pytest_readiness.errors import NotChecked, ProbeError, SettingsError
+from pytest_readiness.errors import NotChecked, ProbeError, SettingsError, Why
 from pytest_readiness.people import declaration_file, declarations, waivers
 from pytest_readiness.people.facts import Declarations, Waivers
 from pytest_readiness.record.store import Ask, FactStore
@@ -167,7 +167,9 @@ def _undeclared(
         owed = item.id in known and by_word(settings, known[item.id])
         if owed and item.outcome is Outcome.PASS and item.id not in counting:
             reason = notes.get(item.id) or "it passed by a declaration that the run has not read"
-            item = msgspec.structs.replace(item, outcome=Outcome.NOTCHECKED, reason=reason)
+            item = msgspec.structs.replace(
+                item, outcome=Outcome.NOTCHECKED, why=Why.DECLARATION, reason=reason
+            )
         yield item
 
 
@@ -216,7 +218,7 @@ def _ask(name: str, answer: msgspec.Struct | type[msgspec.Struct]) -> Ask:
     def ask() -> msgspec.Struct:
         if isinstance(answer, msgspec.Struct):
             return answer
-        raise NotChecked(f"{name} were not read when the run began")
+        raise NotChecked(Why.NOT_RECORDED, f"{name} were not read when the run began")
 
     return Ask(
         name=name,

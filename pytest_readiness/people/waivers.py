@@ -12,12 +12,12 @@ import msgspec
 
 from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.clock import begins, ends, now
+from pytest_readiness.errors import Why
 from pytest_readiness.people.facts import Waiver, Waivers
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import Outcome
 from pytest_readiness.results.model import WaiverState
 from pytest_readiness.text import suggestion
-from pytest_readiness.verdict.gathered import NOT_SELECTED
 from pytest_readiness.written import tables as toml_tables
 from pytest_readiness.written.keys import DURATION
 
@@ -145,7 +145,7 @@ class _Here:
                 return WaiverState.NOT_NEEDED, "does not apply now: remove it"
             case Outcome.ERROR:
                 return WaiverState.UNUSED, "covers no error: it could not be asked"
-            case Outcome.NOTCHECKED if item.reason == NOT_SELECTED:
+            case Outcome.NOTCHECKED if item.why == Why.NOT_SELECTED:
                 return WaiverState.UNUSED, "the item is not selected"
             case Outcome.NOTCHECKED:
                 return WaiverState.UNUSED, "covers no item that was not checked"
@@ -167,17 +167,17 @@ class _Here:
             return []
         if not item.findings:
             return ["the item, which has no findings"]
-        covered = {waiver.finding for waiver in waivers}
-        return [
-            subject
-            for subject in dict.fromkeys(finding.subject for finding in item.findings)
-            if subject not in covered
-        ]
+        named = {waiver.finding for waiver in waivers}
+        open_ones = [one for one in item.findings if named.isdisjoint((one.subject, one.name))]
+        # Its code is said only where another finding of the subject is covered by it.
+        partly = {one.subject for one in item.findings if one.name in named}
+        names = (one.name if one.subject in partly else one.subject for one in open_ones)
+        return list(dict.fromkeys(names))
 
 
 def _concerns(waiver: Waiver, item: model.Item) -> bool:
-    subjects = {finding.subject for finding in item.findings}
-    return waiver.finding is None or waiver.finding in subjects
+    names = {name for finding in item.findings for name in (finding.subject, finding.name)}
+    return waiver.finding is None or waiver.finding in names
 
 
 def _said(waiver: Waiver) -> dict[str, Any]:

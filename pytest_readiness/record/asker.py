@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pytest_readiness.errors import NotChecked, ProbeError, ProbeErrorKind
+from pytest_readiness.errors import NotChecked, ProbeError, ProbeErrorKind, Why
 from pytest_readiness.record.store import Ask, FactStore
 from pytest_readiness.settings import Settings
 from pytest_readiness.targets import Target, questions
@@ -39,7 +39,7 @@ class Asker:
         """Return the section of a target. Raises NotChecked when readiness.ini has none."""
         section = self._settings.targets.get(target)
         if section is None:
-            raise NotChecked(f"no [{target}] in readiness.ini")
+            raise NotChecked(Why.NO_TARGET, f"no [{target}] in readiness.ini")
         return section
 
     def _ask_gate(self, target: Target, section: Section, words: Mapping[str, str]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from pytest_readiness.clock import now, rfc3339
-from pytest_readiness.errors import NotChecked, ProbeError, ProbeErrorKind, told
+from pytest_readiness.errors import NotChecked, ProbeError, ProbeErrorKind, Why, told
 from pytest_readiness.record.redact import Redactor
 
 SCHEMA = "pytest-readiness/fact/v1"
@@ -148,7 +148,7 @@ class FactStore:
         if path.exists():
             return self._decode(path, ask)
         self._stop_if_down(ask.target)
-        raise NotChecked(f"{ask.name} was not asked in the recorded run")
+        raise NotChecked(Why.NOT_RECORDED, f"{ask.name} was not asked in the recorded run")
 
     def _put(self, ask: Ask, path: Path) -> None:
         if self._deadline is not None and now() > self._deadline:
@@ -232,7 +232,7 @@ class FactStore:
     def _decode(self, path: Path, ask: Ask) -> tuple[Record, msgspec.Struct | None]:
         record = _load(path)
         if record.unasked is not None:
-            raise NotChecked(record.unasked)
+            raise NotChecked(Why.DEADLINE, record.unasked)
         if record.refusal is not None:
             return record, None
         if record.answer == NO_ANSWER:

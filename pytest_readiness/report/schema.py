@@ -10,20 +10,22 @@ from typing import Any
 
 import msgspec
 
+from pytest_readiness.results.evidence import Finding
 from pytest_readiness.results.model import SCHEMA, Report
 
 FILE = Path(__file__).with_name("report.schema.json")
 
 _TIMES = frozenset({"started", "ended", "asked_at"})
+_WITHOUT_DEFAULTS = (Finding.__name__,)  # a code that there is not is left out
 _SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
 def build() -> dict[str, Any]:
     """Return the schema (JSON Schema 2020-12): nothing beside the model's fields is allowed."""
     _, components = msgspec.json.schema_components([Report], ref_template="#/$defs/{name}")
-    for definition in components.values():
+    for name, definition in components.items():
         if "properties" in definition:
-            _tighten(definition)
+            _tighten(definition, whole=name not in _WITHOUT_DEFAULTS)
     report = components.pop("Report")
     report["properties"]["schema"] = {"const": SCHEMA}
     return {
@@ -40,11 +42,11 @@ def text() -> str:
     return json.dumps(build(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _tighten(definition: dict[str, Any]) -> None:
+def _tighten(definition: dict[str, Any], *, whole: bool) -> None:
     definition["additionalProperties"] = False
     properties = definition["properties"]
-    # The encoder writes every field, also one that has a default.
-    definition["required"] = list(properties)
+    if whole:  # the encoder writes every field, also one that has a default
+        definition["required"] = list(properties)
     for name in properties:
         if name in _TIMES:
             properties[name] = {"type": "string", "format": "date-time"}

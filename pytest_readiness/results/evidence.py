@@ -4,6 +4,7 @@ PYTEST_DONT_REWRITE
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Self
@@ -13,6 +14,9 @@ import msgspec
 from pytest_readiness.errors import NothingExamined, NotJsonSafe
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+_CODE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*\Z")
 
 
 class Outcome(StrEnum):
@@ -39,11 +43,17 @@ _BADNESS = {
 }
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One subject, one thing wrong."""
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One subject, one thing wrong. code: what is wrong, for programs; `node-not-ready`."""
 
     subject: str
     problem: str
+    code: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What a waiver writes for this one alone: `node/n3 [node-not-ready]`."""
+        return f"{self.subject} [{self.code}]" if self.code else self.subject
 
 
 class EvidenceRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,10 +75,14 @@ class EvidenceRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run of one item gave; `advice` is what to do about an error, line by line."""
+    """What one run of one item gave; `advice` is what to do about an error, line by line.
+
+    why: the code of the reason, None for a pass and a fail.
+    """
 
     id: str
     outcome: Outcome
+    why: str | None = None
     reason: str | None = None
     advice: str | None = None
     cause: str | None = None  # key shared by items that failed for one root cause
@@ -128,10 +142,16 @@ class Evidence:
         """Record what was asked for. Raises NotJsonSafe."""
         self._expected.update({name: json_safe(value, name) for name, value in values.items()})
 
-    def finding(self, subject: str, problem: str) -> None:
-        """Record one subject and the one thing wrong with it."""
+    def finding(self, subject: str, problem: str, code: str | None = None) -> None:
+        """Record one subject and the one thing wrong with it.
+
+        code: a word for it that stays when the problem is told in others, like `node-not-ready`.
+        Raises ValueError when it is no such word.
+        """
+        if code is not None and not _CODE.match(code):
+            raise ValueError(f"code {code!r} is not a word like 'node-not-ready'")
         self._findings.append(
-            Finding(str(json_safe(subject, "subject")), str(json_safe(problem, "problem")))
+            Finding(str(json_safe(subject, "subject")), str(json_safe(problem, "problem")), code)
         )
 
     def missing(self) -> list[str]:

@@ -151,6 +151,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     basis: what counts as proof, "P", "P/D", "R"... cause: key of a root cause that several items
     share. advice: what to do about an error, may have several lines. waiver: the one that ends
     first of those that cover its fail. environment: whose run judged it, None where this one did.
+    why: the code of the reason (`errors.Why`, or of a ProbeErrorKind), None for a pass and a fail.
     """
 
     id: str
@@ -173,6 +174,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     nodeid: str
     duration: float
     environment: str | None = None
+    why: str | None = None
 
 
 class Completeness(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,11 +186,15 @@ class Completeness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """name: READY, READY WITH WAIVERS, NOT READY, INCOMPLETE or PARTIAL."""
+    """name: READY, READY WITH WAIVERS, NOT READY, INCOMPLETE or PARTIAL.
+
+    why: the code of each reason, in their order (`verdict.judge.Code`).
+    """
 
     name: str
     exit_code: int
     reasons: tuple[str, ...]
+    why: tuple[str, ...] = ()
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_readiness import catalogue
 from pytest_readiness.clock import begins, now, rfc3339
+from pytest_readiness.errors import Why
 from pytest_readiness.people.recorded import lay
 from pytest_readiness.record.identity import identity, lab
 from pytest_readiness.record.redact import redactions
@@ -19,8 +20,9 @@ from pytest_readiness.results import model
 from pytest_readiness.run.command_line import ROOT
 from pytest_readiness.run.context import Context
 from pytest_readiness.run.plan import recorded_end
+from pytest_readiness.verdict.gathered import Lack
 from pytest_readiness.verdict.journal import Head
-from pytest_readiness.verdict.judge import broken_off, completeness, failed_beside, judge
+from pytest_readiness.verdict.judge import Code, broken_off, completeness, failed_beside, judge
 
 if TYPE_CHECKING:
     from pytest_readiness.run.controller import Controller
@@ -57,8 +59,8 @@ def head(controller: "Controller", config: pytest.Config) -> Head:
 
 def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
     """Return the report of a run that has ended, however it ended."""
-    why = _why_missing(controller, session)
-    items = controller.items(lambda nodeid: _missing_reason(controller, nodeid, why))
+    otherwise = _why_missing(controller, session)
+    items = controller.items(lambda nodeid: _lack(controller, nodeid, otherwise))
     context, head = controller.context, controller.head
     run = _run(context, session.config)  # again: secrets may have been learnt since the start
     laid = lay(items, context.settings, context.store, ended=begins(run.ended))
@@ -66,9 +68,10 @@ def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
     verdict = judge(
         items,
         selected=set(controller.chosen),
-        missing=_missing(controller),
+        missing=[id for id in controller.chosen if id not in controller.reported],
         narrowed=_narrowed(session.config),
         waivers=laid.waivers,
+        lost=_lost(controller),
     )
     verdict = _as_pytest_ended(verdict, controller, session)
     if recorded := recorded_end(session.config, _narrowed(session.config)):
@@ -93,12 +96,10 @@ def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
     )
 
 
-def _missing(controller: "Controller") -> list[str]:
-    missing = [id for id in controller.chosen if id not in controller.reported]
-    if not controller.told:
-        # Whether these are checks, only the dead could say.
-        missing += [nodeid for nodeid in controller.lost if not nodeid.startswith(f"{ROOT}/")]
-    return missing
+def _lost(controller: "Controller") -> list[str]:
+    """Return the tests that died and are no items, as long as nobody has told which are checks."""
+    lost = [] if controller.told else controller.lost
+    return [nodeid for nodeid in lost if not nodeid.startswith(f"{ROOT}/")]
 
 
 def _as_pytest_ended(
@@ -107,13 +108,15 @@ def _as_pytest_ended(
     """Return the verdict with what pytest has to say about the end of the run."""
     status = session.exitstatus
     if status not in _JUDGED:  # interrupted, internal or usage error: the code is pytest's own
-        return broken_off(verdict, int(status), _why_missing(controller, session))
+        why = _why_missing(controller, session).reason
+        return broken_off(verdict, int(status), Code.BROKE_OFF, why)
     if status != pytest.ExitCode.TESTS_FAILED:
         return verdict
     # Said whatever the items gave: a merge may have better results for them, and not for these.
     if controller.broken:  # which may have held checks, of which nothing is known then
         why = f"could not be collected: {', '.join(controller.broken)}"
-        return broken_off(verdict, verdict.exit_code or int(status), why)
+        code = verdict.exit_code or int(status)
+        return broken_off(verdict, code, Code.NOT_COLLECTED, why)
     others = controller.other_failures
     if others:
         return failed_beside(verdict, f"not an item, and failed: {', '.join(others)}")
@@ -165,19 +168,23 @@ def _narrowed(config: pytest.Config) -> str | None:
     return None
 
 
-def _missing_reason(controller: "Controller", nodeid: str, why: str) -> str:
+def _lack(controller: "Controller", nodeid: str, otherwise: Lack) -> Lack:
     broken = next((name for name in controller.broken if nodeid.startswith(name)), None)
     if broken is not None:
-        return f"not run: {broken} could not be collected"
-    return controller.lost.get(nodeid) or f"not run: {why}"
+        return Lack(Why.NOT_COLLECTED, f"not run: {broken} could not be collected")
+    if nodeid in controller.lost:
+        return Lack(Why.LOST, controller.lost[nodeid])
+    return Lack(otherwise.why, f"not run: {otherwise.reason}")
 
 
-def _why_missing(controller: "Controller", session: pytest.Session) -> str:
+def _why_missing(controller: "Controller", session: pytest.Session) -> Lack:
     if session.exitstatus == pytest.ExitCode.INTERRUPTED:
-        return "the run was interrupted"
+        return Lack(Why.NOT_RUN, "the run was interrupted")
     if session.exitstatus in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
-        return controller.refused or "the run broke off"
+        return Lack(Why.NOT_RUN, controller.refused or "the run broke off")
     if session.shouldfail or session.shouldstop:
-        return str(session.shouldfail or session.shouldstop)
+        return Lack(Why.NOT_RUN, str(session.shouldfail or session.shouldstop))
     narrowed = _narrowed(session.config)
-    return f"left out by {narrowed}" if narrowed else "it was taken out of the collection or lost"
+    if narrowed:
+        return Lack(Why.LEFT_OUT, f"left out by {narrowed}")
+    return Lack(Why.NOT_RUN, "it was taken out of the collection or lost")

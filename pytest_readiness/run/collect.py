@@ -20,7 +20,7 @@ from _pytest.fixtures import FuncFixtureInfo
 from pytest_readiness.catalogue import FILE, CatalogueItem
 from pytest_readiness.checklist.check import CheckMeta, meta_of
 from pytest_readiness.checklist.discovery import modules
-from pytest_readiness.errors import NotChecked
+from pytest_readiness.errors import NotChecked, Why
 from pytest_readiness.people.declared import declared as by_word
 from pytest_readiness.run import fixtures
 from pytest_readiness.run.command_line import ROOT
@@ -152,7 +152,7 @@ class Unjudged(pytest.Function):
 
     def setup(self) -> None:
         """Say that nothing can be judged. Raises NotChecked, always."""
-        raise NotChecked(NO_CHECK_YET)
+        raise NotChecked(Why.NO_CHECK, NO_CHECK_YET)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return the place of the catalogue, and the id as its name."""

@@ -141,13 +141,14 @@ class Controller(Gathered):
             return result
         from pytest_readiness.run.assemble import assemble
         from pytest_readiness.run.outputs import write_run
-        from pytest_readiness.verdict.judge import broken_off
+        from pytest_readiness.verdict.judge import Code, broken_off
 
         self._clear_up()
         report = assemble(self, session)
         failure = write_run(report, self.context.directory, session.config)
         if failure is not None:  # what nobody can read is not ready
-            verdict = broken_off(report.verdict, pytest.ExitCode.INTERNAL_ERROR.value, failure)
+            code = pytest.ExitCode.INTERNAL_ERROR.value
+            verdict = broken_off(report.verdict, code, Code.NOT_WRITTEN, failure)
             report = msgspec.structs.replace(report, verdict=verdict)
         self.report = report
         session.exitstatus = report.verdict.exit_code

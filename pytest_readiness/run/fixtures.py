@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from pytest_readiness import catalogue
-from pytest_readiness.errors import NotChecked
+from pytest_readiness.errors import NotChecked, Why
 from pytest_readiness.people import recorded
 from pytest_readiness.people.declarations import Judged, State, judge
 from pytest_readiness.people.facts import Declarations
@@ -32,7 +32,7 @@ def declarations(request: pytest.FixtureRequest) -> Declarations:
     context = _active(request.config)
     found = recorded.recorded_declarations(context.settings, context.store)
     if found is None:
-        raise NotChecked(_undeclared(request.node.name, recorded.UNDECLARED))
+        raise NotChecked(Why.NO_DECLARATION, _undeclared(request.node.name, recorded.UNDECLARED))
     return found
 
 
@@ -43,11 +43,12 @@ def declaration(request: pytest.FixtureRequest, declarations: Declarations) -> J
     settings = context.settings
     item = catalogue.by_id().get(request.node.name)
     if item is None:
-        raise NotChecked("only an item of the checklist is declared")
+        raise NotChecked(Why.NO_DECLARATION, "only an item of the checklist is declared")
     target_set = recorded.target_set(settings, item)
     judged = judge(declarations, item, settings.readiness, target_set=target_set)
     if judged.state is State.ABSENT:
-        raise NotChecked(_undeclared(item.id, judged.reason or recorded.UNDECLARED))
+        reason = _undeclared(item.id, judged.reason or recorded.UNDECLARED)
+        raise NotChecked(Why.NO_DECLARATION, reason)
     return judged
 
 
@@ -61,7 +62,9 @@ def _undeclared(id: str, reason: str) -> str:
 def _active(config: pytest.Config) -> Context:
     context = context_of(config)
     if context is None:
-        raise NotChecked("questions are asked only by a run of the checklist: pytest -m readiness")
+        raise NotChecked(
+            Why.NOT_RUN, "questions are asked only by a run of the checklist: pytest -m readiness"
+        )
     return context
 
 

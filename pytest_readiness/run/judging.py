@@ -10,7 +10,7 @@ import logging
 import warnings
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -24,6 +24,7 @@ from pytest_readiness.errors import (
     NothingExamined,
     NotJsonSafe,
     ProbeError,
+    Why,
     first_line,
     told,
 )
@@ -91,14 +92,16 @@ class Runner:
             return
         settings = self._context.settings
         if id in settings.not_applicable:
-            raise NotApplicable(f"not applicable: {settings.not_applicable[id]}")
+            raise NotApplicable(settings.not_applicable[id], Why.INI)
         if id in settings.elsewhere:
-            raise NotChecked(f"judged by a run of {settings.elsewhere[id]}: `readiness merge`")
+            where = settings.elsewhere[id]
+            raise NotChecked(Why.ELSEWHERE, f"judged by a run of {where}: `readiness merge`")
         if isinstance(item, Unjudged):
             return
         meta = check_of(item)
         if meta is not None and _rank(meta.safety) > _rank(settings.readiness.safety):
-            raise NotChecked(f"needs {meta.safety}, the ceiling is {settings.readiness.safety}")
+            ceiling = settings.readiness.safety
+            raise NotChecked(Why.SAFETY, f"needs {meta.safety}, the ceiling is {ceiling}")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> None:
@@ -107,7 +110,8 @@ class Runner:
             return
         for name in item._fixtureinfo.argnames:
             if item.funcargs.get(name) is None:
-                raise NotChecked(f"fixture {name} gave None: that is no answer")
+                reason = f"fixture {name} gave None: that is no answer"
+                raise NotChecked(Why.NO_ANSWER, reason)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -125,13 +129,14 @@ class Runner:
         if raised is None and call.when != "call":
             return None
         evidence = item.stash.get(EVIDENCE, Evidence())
-        outcome, reason, advice, cause = _judge(raised, evidence, call.when)
+        judged = _judge(raised, evidence, call.when)
         result = ItemResult(
             id=id,
-            outcome=outcome,
-            reason=_utf8(reason),
-            advice=_utf8(advice),
-            cause=_utf8(cause),
+            outcome=judged.outcome,
+            why=judged.why,
+            reason=_utf8(judged.reason),
+            advice=_utf8(judged.advice),
+            cause=_utf8(judged.cause),
             findings=tuple(evidence.findings),
             evidence=self._records(item, evidence, call),
             nodeid=item.nodeid,
@@ -227,39 +232,48 @@ def summary(result: ItemResult) -> str:
     return f"{result.outcome}: {result.reason}"
 
 
-def _judge(
-    raised: BaseException | None, evidence: Evidence, when: str
-) -> tuple[Outcome, str | None, str | None, str | None]:
-    """Return outcome, reason, advice and root cause."""
+class _Judged(NamedTuple):
+    outcome: Outcome
+    why: str | None = None
+    reason: str | None = None
+    advice: str | None = None
+    cause: str | None = None
+
+
+def _judge(raised: BaseException | None, evidence: Evidence, when: str) -> _Judged:
     match raised:
         case None | NotApplicable() if evidence.findings:
-            return Outcome.FAIL, None, None, None
+            return _Judged(Outcome.FAIL)
         case None:
             lacking = evidence.missing()
             if lacking:
                 reason = f"passed without evidence: nothing {', nothing '.join(lacking)}"
-                return Outcome.NOTCHECKED, reason, None, None
-            return Outcome.PASS, None, None, None
+                return _Judged(Outcome.NOTCHECKED, Why.NO_EVIDENCE, reason)
+            return _Judged(Outcome.PASS)
         case NotApplicable():
-            return Outcome.NOTAPPLICABLE, str(raised).removeprefix("not applicable: "), None, None
-        case NotChecked() | NothingExamined():
-            return Outcome.NOTCHECKED, str(raised), None, None
+            return _Judged(Outcome.NOTAPPLICABLE, raised.why, raised.reason)
+        case NotChecked():
+            return _Judged(Outcome.NOTCHECKED, raised.why, str(raised))
+        case NothingExamined():
+            return _Judged(Outcome.NOTCHECKED, Why.NOTHING_EXAMINED, str(raised))
         case ProbeError():
             reason = f"{raised.target}: {raised.question}: {raised.kind}: {raised.cause}"
-            return Outcome.ERROR, reason, raised.advice, reason
+            return _Judged(Outcome.ERROR, raised.kind.code, reason, raised.advice, reason)
         case Skipped():
             reason = f"skipped ({raised.msg}): only not_applicable() ends a check early"
-            return Outcome.NOTCHECKED, reason, None, None
+            return _Judged(Outcome.NOTCHECKED, Why.SKIPPED, reason)
         case XFailed():
-            return Outcome.NOTCHECKED, "xfail: a check is not expected to fail", None, None
+            reason = "xfail: a check is not expected to fail"
+            return _Judged(Outcome.NOTCHECKED, Why.XFAIL, reason)
         case AssertionError() | Failed() if when == "call":
             text = None if evidence.findings else first_line(raised) or "the assertion is false"
-            return Outcome.FAIL, text, None, None
+            return _Judged(Outcome.FAIL, None, text)
         case NotJsonSafe():
-            return Outcome.ERROR, str(raised), "Correct the check.", None
+            return _Judged(Outcome.ERROR, Why.DEFECT, str(raised), "Correct the check.")
         case _:
             reason = f"{when} broke: {told(raised)}"
-            return Outcome.ERROR, reason, "This is a defect of the check or its fixtures.", None
+            advice = "This is a defect of the check or its fixtures."
+            return _Judged(Outcome.ERROR, Why.DEFECT, reason, advice)
 
 
 def _with_notebook(records: list[EvidenceRecord], evidence: Evidence) -> tuple[EvidenceRecord, ...]:

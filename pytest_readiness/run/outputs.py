@@ -10,13 +10,12 @@ from xml.etree import ElementTree
 import pytest
 from _pytest.junitxml import mangle_test_address
 
-from pytest_readiness.errors import ReadinessError
+from pytest_readiness.errors import ReadinessError, Why
 from pytest_readiness.report.write import write_all
 from pytest_readiness.results import model
 from pytest_readiness.run.context import CONTEXT
 from pytest_readiness.run.judging import PROPERTY
 from pytest_readiness.signoff import attest
-from pytest_readiness.verdict.gathered import NOT_SELECTED
 
 
 def write_run(report: model.Report, directory: Path, config: pytest.Config) -> str | None:
@@ -67,7 +66,7 @@ def adapt_junit(report: model.Report, config: pytest.Config) -> None:
         for found in suite.findall("testcase"):
             if _is_item(found, addresses):
                 suite.remove(found)
-        suite.extend(case(item) for item in report.items if item.reason != NOT_SELECTED)
+        suite.extend(case(item) for item in report.items if item.why != Why.NOT_SELECTED)
         _count(suite)
     clean = config.stash[CONTEXT].redactor.text
     for found in tree.iter("property"):  # of the suite too: record_testsuite_property

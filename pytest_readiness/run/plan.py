@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from pytest_readiness.clock import begins
-from pytest_readiness.errors import ReadinessError
+from pytest_readiness.errors import ReadinessError, Why
 from pytest_readiness.lab.process import lab_of
 from pytest_readiness.record.store import FOLDER
 from pytest_readiness.results import model
@@ -58,6 +58,7 @@ def recorded_own(config: pytest.Config) -> list[Sent]:
             result=ItemResult(
                 id=item.id,
                 outcome=Outcome.NOTCHECKED,
+                why=Why.NOT_RECORDED,
                 reason="a check of the project is not replayed: its facts are not recorded",
                 nodeid=item.nodeid,
             ),

@@ -125,9 +125,12 @@ def _against(report: model.Report) -> Iterator[tuple[str, list[str]]]:
 
 
 def _covered(item: model.Item, used: Collection[model.Waived]) -> bool:
-    subjects = {one.finding for one in used if one.item == item.id}
-    found = {finding.subject for finding in item.findings}
-    return None in subjects or (bool(found) and found <= subjects)
+    named = {one.finding for one in used if one.item == item.id}
+    if None in named:
+        return True
+    return bool(item.findings) and not any(
+        named.isdisjoint((found.subject, found.name)) for found in item.findings
+    )
 
 
 def _unsigned(report: model.Report, policy: Policy) -> list[str]:

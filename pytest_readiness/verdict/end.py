@@ -13,7 +13,7 @@ from pytest_readiness.verdict.gathered import was_asked
 from pytest_readiness.verdict.judge import (
     EXIT_INCOMPLETE,
     EXIT_NOT_READY,
-    KILLED,
+    Code,
     broken_off,
     judge,
 )
@@ -37,7 +37,7 @@ class End(NamedTuple):
     def closes(self, verdict: Verdict) -> Verdict:
         """Return a verdict that is not better than this end."""
         worst = EXIT_NOT_READY if EXIT_NOT_READY in (self.code, verdict.exit_code) else None
-        return broken_off(verdict, worst or EXIT_INCOMPLETE, self.why)
+        return broken_off(verdict, worst or EXIT_INCOMPLETE, Code.ENDED, self.why)
 
 
 def end_of(report: Report, *, narrowed: str | None = None) -> End:
@@ -52,14 +52,17 @@ def end_of(report: Report, *, narrowed: str | None = None) -> End:
         narrowed=narrowed,
         waivers=report.waivers,
     )
-    beside = [reason for reason in said.reasons if reason not in again.reasons]
+    # What the items do not give again is of the end, and so is a reason without a code.
+    codes = said.why if len(said.why) == len(said.reasons) else ("",) * len(said.reasons)
+    told = zip(codes, said.reasons, strict=True)
+    beside = [reason for code, reason in told if code not in again.why]
     why = [f"run {report.run.id} ended with exit code {said.exit_code}"]
     if beside:
         # The reasons of a merge say themselves whose end it was.
         why = [*([] if merged else why), "; ".join(beside)]
     other = said.exit_code != again.exit_code
     return End(
-        broke=said.exit_code in _BROKEN or KILLED in said.reasons or bool(merged and beside),
+        broke=said.exit_code in _BROKEN or Code.KILLED in said.why or bool(merged and beside),
         other=other,
         beside=bool(beside),
         why=": ".join(why),

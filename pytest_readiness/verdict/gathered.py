@@ -7,17 +7,29 @@ PYTEST_DONT_REWRITE
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.catalogue.words import Safety, Severity
+from pytest_readiness.errors import Why
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import Finding, ItemResult, Outcome
 
 OWN_SECTION = "project"
 NOT_SELECTED = "not selected"
-NO_RUN = "no run was asked for it"  # of those that are merged
+
+
+class Lack(NamedTuple):
+    """Why there is no result: the code, and in words."""
+
+    why: Why
+    reason: str
+
+
+_UNASKED = Lack(Why.NOT_SELECTED, NOT_SELECTED)
+_NOT_ASKED = (Why.NOT_SELECTED, Why.NO_RUN)
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,19 +120,19 @@ class Gathered:
         """Return the node ids of the cases of an own check that gave no result."""
         return [nodeid for nodeid, done in self.cases.get(id, {}).items() if not done]
 
-    def items(self, why: Callable[[str], str]) -> tuple[model.Item, ...]:
-        """Return the items of the report. why: node id -> why it gave no result."""
+    def items(self, lack: Callable[[str], Lack]) -> tuple[model.Item, ...]:
+        """Return the items of the report. lack: node id -> why it gave no result."""
         own = [
-            _judged(_own_item(sent, self.phase), self._own_result(sent, why), sent.declared)
+            _judged(_own_item(sent, self.phase), self._own_result(sent, lack), sent.declared)
             for _, sent in sorted(self.own.items())
         ]
-        return (*(self._packaged(item, why) for item in self.blank), *own)
+        return (*(self._packaged(item, lack) for item in self.blank), *own)
 
-    def _packaged(self, item: model.Item, why: Callable[[str], str]) -> model.Item:
+    def _packaged(self, item: model.Item, lack: Callable[[str], Lack]) -> model.Item:
         result = self._known(item.id)
         if result is None:
             selected = item.id in self.selected
-            result = _unknown(item.id, item.nodeid, why(item.nodeid) if selected else NOT_SELECTED)
+            result = _unknown(item.id, item.nodeid, lack(item.nodeid) if selected else _UNASKED)
         return _judged(item, result, self.declared.get(item.id))
 
     def _known(self, id: str) -> ItemResult | None:
@@ -132,16 +144,18 @@ class Gathered:
         reason = f"{known.reason}; {hidden}" if known.reason else hidden
         return msgspec.structs.replace(known, reason=reason)
 
-    def _own_result(self, sent: Sent, why: Callable[[str], str]) -> ItemResult:
+    def _own_result(self, sent: Sent, lack: Callable[[str], Lack]) -> ItemResult:
         known, lacking = self._known(sent.id), self.lacking(sent.id)
         if known is not None and not lacking:
             return known
-        reason = NOT_SELECTED
+        said = _UNASKED
         if sent.id in self.own_selected:
-            reason = "; ".join(sorted({why(nodeid) for nodeid in lacking or [sent.nodeid]}))
+            found = sorted({lack(nodeid) for nodeid in lacking or [sent.nodeid]})
+            reason = "; ".join(dict.fromkeys(one.reason for one in found))
             if known is not None:
                 reason = f"{reason}: {', '.join(lacking)}"
-        unknown = _unknown(sent.id, sent.nodeid, reason)
+            said = Lack(found[0].why, reason)
+        unknown = _unknown(sent.id, sent.nodeid, said)
         return known.worst(unknown) if known is not None else unknown
 
 
@@ -157,6 +171,7 @@ def blank(item: CatalogueItem, nodeid: str) -> model.Item:
         safety=item.safety,
         basis=item.basis,
         outcome=Outcome.NOTCHECKED,
+        why=Why.NOT_SELECTED,
         reason=NOT_SELECTED,
         advice=None,
         cause=None,
@@ -172,7 +187,7 @@ def blank(item: CatalogueItem, nodeid: str) -> model.Item:
 
 def was_asked(item: model.Item) -> bool:
     """Tell whether the run of a report, or one that was merged into it, was asked for the item."""
-    return item.outcome is not Outcome.NOTCHECKED or item.reason not in (NOT_SELECTED, NO_RUN)
+    return item.outcome is not Outcome.NOTCHECKED or item.why not in _NOT_ASKED
 
 
 def _judged(item: model.Item, result: ItemResult, declared: Mapping[str, str] | None) -> model.Item:
@@ -180,6 +195,7 @@ def _judged(item: model.Item, result: ItemResult, declared: Mapping[str, str] | 
     return msgspec.structs.replace(
         item,
         outcome=result.outcome,
+        why=result.why,
         reason=result.reason,
         advice=result.advice,
         cause=result.cause,
@@ -229,5 +245,7 @@ def _found(result: ItemResult) -> tuple[Finding, ...]:
     return result.findings or (Finding(result.nodeid, result.reason or "the assertion is false"),)
 
 
-def _unknown(id: str, nodeid: str, reason: str) -> ItemResult:
-    return ItemResult(id=id, outcome=Outcome.NOTCHECKED, reason=reason, nodeid=nodeid)
+def _unknown(id: str, nodeid: str, lack: Lack) -> ItemResult:
+    return ItemResult(
+        id=id, outcome=Outcome.NOTCHECKED, why=lack.why, reason=lack.reason, nodeid=nodeid
+    )

@@ -13,24 +13,26 @@ from typing import TypeAlias
 import msgspec
 
 from pytest_readiness.clock import begins
-from pytest_readiness.errors import ReadinessError
+from pytest_readiness.errors import ReadinessError, Why
 from pytest_readiness.results import model
 from pytest_readiness.results.model import Laid
-from pytest_readiness.verdict.gathered import Gathered, Sent
+from pytest_readiness.verdict.gathered import Gathered, Lack, Sent
 from pytest_readiness.verdict.judge import (
     EXIT_INCOMPLETE,
     EXIT_NOT_READY,
-    KILLED,
+    Code,
     broken_off,
     completeness,
     judge,
+    with_reason,
 )
 
 SCHEMA = "pytest-readiness/journal/v1"
 FILE = model.JOURNAL
 
 UNTOLD = "not known: the checks of the project, of which none had been collected yet"
-NOT_RUN = "not run: the run was killed"
+KILLED = "the run was killed before it ended"
+NOT_RUN = Lack(Why.KILLED, "not run: the run was killed")
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, tag="head", tag_field="line"):
@@ -122,9 +124,9 @@ def _report(head: Head, gathered: Gathered, laid: Laid, ended: str) -> model.Rep
         waivers=laid.waivers,
     )
     if not gathered.told:
-        verdict = msgspec.structs.replace(verdict, reasons=(UNTOLD, *verdict.reasons))
+        verdict = with_reason(verdict, Code.UNTOLD, UNTOLD)
     code = EXIT_NOT_READY if verdict.exit_code == EXIT_NOT_READY else EXIT_INCOMPLETE
-    verdict = broken_off(verdict, code, KILLED)
+    verdict = broken_off(verdict, code, Code.KILLED, KILLED)
     return model.Report(
         schema=model.SCHEMA,
         tool=head.tool,

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pytest_readiness.errors import ReadinessError
+from pytest_readiness.errors import ReadinessError, Why
 from pytest_readiness.merge.join import Given, Main, merge
 from pytest_readiness.results.evidence import Finding, Outcome
 from pytest_readiness.results.model import Item, Report, Verdict
@@ -19,6 +19,11 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PRODUCTION = Main(environment="production", max_age=timedelta(hours=24), elsewhere={}, ini=None)
 STAGING = msgspec.structs.replace(PRODUCTION, elsewhere={"load-throughput": "staging"})
 PLACEHOLDER = "judged by a run of staging: `readiness merge`"
+UNASKED: dict[str, Any] = {
+    "outcome": Outcome.NOTCHECKED,
+    "why": Why.NOT_SELECTED,
+    "reason": NOT_SELECTED,
+}
 PASS, FAIL, ERROR = Outcome.PASS, Outcome.FAIL, Outcome.ERROR
 NOTCHECKED, NOTAPPLICABLE = Outcome.NOTCHECKED, Outcome.NOTAPPLICABLE
 
@@ -33,7 +38,7 @@ def own(id: str, outcome: Outcome = PASS, **changes: Any) -> Item:
 
 
 def placeholder() -> Item:
-    return sample.item("load-throughput", outcome=NOTCHECKED, reason=PLACEHOLDER)
+    return sample.item("load-throughput", outcome=NOTCHECKED, why=Why.ELSEWHERE, reason=PLACEHOLDER)
 
 
 def run(
@@ -53,7 +58,7 @@ def run(
         for one in said
     ]
     known = {item.id: item for item in items}
-    unasked = [sample.item(one, outcome=NOTCHECKED, reason=NOT_SELECTED) for one in IDS]
+    unasked = [sample.item(one, **UNASKED) for one in IDS]
     whole = (
         *(known.pop(item.id, item) for item in unasked),
         *known.values(),

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_readiness.catalogue.words import Severity
-from pytest_readiness.merge.join import Given, fact_folders
+from pytest_readiness.errors import Why
+from pytest_readiness.merge.join import NO_RUN, Given, fact_folders
 from pytest_readiness.results.evidence import Finding, Outcome
 from pytest_readiness.results.model import Report, Shard, Verdict, WaiverState
-from pytest_readiness.verdict.gathered import NO_RUN, NOT_SELECTED
 from pytest_readiness.verdict.judge import completeness
 from tests.merge.merging import (
     ERROR,
@@ -28,6 +28,7 @@ from tests.merge.merging import (
     PRODUCTION,
     REST,
     STAGING,
+    UNASKED,
     again,
     merged,
     of,
@@ -258,7 +259,7 @@ def test_own_checks_are_joined_by_id() -> None:
     report = merged(first, run("b", own("shop-one", FAIL)))
     assert [item.id for item in report.items[len(IDS) :]] == ["shop-one", "shop-two"]
     assert of(report, "shop-one").outcome is FAIL
-    unasked = run("b", own("shop-three", NOTCHECKED, reason=NOT_SELECTED))
+    unasked = run("b", own("shop-three", **UNASKED))
     report = merged(first, unasked)
     assert (report.verdict.name, of(report, "shop-three").reason) == ("INCOMPLETE", NO_RUN)
     other = run("b", own("shop-one", severity=Severity.MINOR))
@@ -323,7 +324,7 @@ def test_no_item_is_better_than_in_the_worst_run_that_counts(said: Any) -> None:
     report = merged(*runs, main=STAGING)
     for one in runs:
         for item in one.report.items:
-            if item.reason == NOT_SELECTED or one.environment != "production":
+            if item.why == Why.NOT_SELECTED or one.environment != "production":
                 continue
             found = of(report, item.id).outcome.badness
             if one.ended < NOW - timedelta(hours=24):

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pytest_readiness.catalogue.words import Severity
-from pytest_readiness.errors import SettingsError
+from pytest_readiness.errors import SettingsError, Why
 from pytest_readiness.people import waivers
 from pytest_readiness.people.facts import Waiver, Waivers
 from pytest_readiness.results import model
@@ -234,22 +234,20 @@ class TestApply:
 
     @pytest.mark.parametrize("finding", [None, "node/n3"])
     @pytest.mark.parametrize(
-        ("outcome", "reason", "state", "note"),
+        ("outcome", "why", "state", "note"),
         [
             (Outcome.PASS, None, "not-needed", "passes now: remove it"),
-            (Outcome.NOTAPPLICABLE, "no", "not-needed", "does not apply now: remove it"),
-            (Outcome.ERROR, "403", "unused", "covers no error: it could not be asked"),
-            (Outcome.NOTCHECKED, "unset", "unused", "covers no item that was not checked"),
-            (Outcome.NOTCHECKED, "not selected", "unused", "the item is not selected"),
+            (Outcome.NOTAPPLICABLE, Why.INI, "not-needed", "does not apply now: remove it"),
+            (Outcome.ERROR, "forbidden", "unused", "covers no error: it could not be asked"),
+            (Outcome.NOTCHECKED, Why.NO_TARGET, "unused", "covers no item that was not checked"),
+            (Outcome.NOTCHECKED, Why.NOT_SELECTED, "unused", "the item is not selected"),
         ],
     )
     def test_does_not_apply_to_what_does_not_fail(
-        self, finding: str | None, outcome: Outcome, reason: str | None, state: str, note: str
+        self, finding: str | None, outcome: Outcome, why: str | None, state: str, note: str
     ) -> None:
         # Findings that an error has noted before it broke are no fail either.
-        judged = item(
-            outcome=outcome, reason=reason, findings=(Finding("node/n3", "is not ready"),)
-        )
+        judged = item(outcome=outcome, why=why, findings=(Finding("node/n3", "is not ready"),))
         assert applied(judged, waiver(finding=finding)) == (None, [(state, note)])
 
     def test_passes_from_its_first_moment_to_its_last_in_utc(self) -> None:
@@ -274,3 +272,46 @@ class TestApply:
         assert used is not None
         assert used.expires == "2026-11-25"
         assert [state for state, _ in listed] == ["used", "used", "unused"]
+
+
+class TestCodes:
+    """One subject, two problems: a waiver may be for one of them."""
+
+    TWO = item(
+        outcome=Outcome.FAIL,
+        findings=(
+            Finding("node/n3", "is cordoned", "node-cordoned"),
+            Finding("node/n3", "is too small", "node-too-small"),
+            Finding("node/n4", "is too small"),
+        ),
+    )
+
+    @pytest.mark.parametrize(
+        ("findings", "uncovered"),
+        [
+            (("node/n3", "node/n4"), None),
+            (("node/n3 [node-cordoned]", "node/n3 [node-too-small]", "node/n4"), None),
+            (("node/n3 [node-cordoned]", "node/n4"), "node/n3 [node-too-small]"),
+            (("node/n3 [node-too-small]",), "node/n3 [node-cordoned], node/n4"),
+            (("node/n4",), "node/n3"),
+        ],
+    )
+    def test_each_finding_is_covered_by_its_subject_or_by_its_code(
+        self, findings: tuple[str, ...], uncovered: str | None
+    ) -> None:
+        some = [waiver(line=n, finding=one) for n, one in enumerate(findings)]
+        used, listed = applied(self.TWO, *some)
+        assert (used is not None) is (uncovered is None)
+        state = (
+            ("used", None) if uncovered is None else ("uncovered", f"no waiver covers {uncovered}")
+        )
+        assert listed == [state] * len(findings)
+
+    @pytest.mark.parametrize(
+        "finding",
+        ["node/n3 [node-not-ready]", "node/n4 [node-too-small]", "[node-cordoned]", "node"],
+    )
+    def test_a_code_that_is_not_found_covers_nothing(self, finding: str) -> None:
+        used, listed = applied(self.TWO, waiver(finding=finding))
+        assert used is None
+        assert listed == [("unused", f"the item fails without finding {finding}")]

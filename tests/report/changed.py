@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from pytest_readiness.errors import Why
 from pytest_readiness.report import changes_text
 from pytest_readiness.report.changes import Changes, State
 from pytest_readiness.results.evidence import Outcome
@@ -19,9 +20,17 @@ STATES: dict[State | None, dict[str, Any]] = {
     State.FAIL: {"outcome": Outcome.FAIL},
     State.WAIVED: {"outcome": Outcome.FAIL, "waiver": sample.WAIVER},
     State.ERROR: {"outcome": Outcome.ERROR, "reason": "refused"},
-    State.NOTCHECKED: {"outcome": Outcome.NOTCHECKED, "reason": "no check yet"},
+    State.NOTCHECKED: {
+        "outcome": Outcome.NOTCHECKED,
+        "why": Why.NO_CHECK,
+        "reason": "no check yet",
+    },
     State.NOTAPPLICABLE: {"outcome": Outcome.NOTAPPLICABLE, "reason": "no schema"},
-    State.NOT_SELECTED: {"outcome": Outcome.NOTCHECKED, "reason": "not selected"},
+    State.NOT_SELECTED: {
+        "outcome": Outcome.NOTCHECKED,
+        "why": Why.NOT_SELECTED,
+        "reason": "not selected",
+    },
 }
 EVERY = [*STATES, None]
 

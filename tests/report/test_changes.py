@@ -6,12 +6,11 @@ import msgspec
 import pytest
 
 from pytest_readiness.catalogue.words import Severity
-from pytest_readiness.errors import ReadinessError
+from pytest_readiness.errors import ReadinessError, Why
 from pytest_readiness.report import changes, changes_text
 from pytest_readiness.report.changes import Kind, State, WaiverKind, compare
 from pytest_readiness.results.evidence import Finding, Outcome
 from pytest_readiness.results.model import Digest, Report, Verdict, Waived, WaiverState
-from pytest_readiness.verdict.gathered import NO_RUN, NOT_SELECTED
 from tests.report import extremes, sample
 from tests.report.changed import EVERY, PARTIAL, STATES, of, only, text, with_run, with_target
 
@@ -76,9 +75,9 @@ class TestItems:
                     assert "(1)\n" in shown
                     assert "k8s-nodes" in shown
 
-    @pytest.mark.parametrize("reason", [NOT_SELECTED, NO_RUN])
-    def test_an_item_that_no_run_was_asked_for_is_not_judged(self, reason: str) -> None:
-        item = sample.item(outcome=Outcome.NOTCHECKED, reason=reason)
+    @pytest.mark.parametrize("why", [Why.NOT_SELECTED, Why.NO_RUN])
+    def test_an_item_that_no_run_was_asked_for_is_not_judged(self, why: Why) -> None:
+        item = sample.item(outcome=Outcome.NOTCHECKED, why=why)
         assert changes.state(item) is State.NOT_SELECTED
         assert compare(only(State.FAIL), of(item)).regressions == ("k8s-nodes",)
 
@@ -174,7 +173,10 @@ class TestComparable:
             sample.item(f"item-{n}", outcome=Outcome.NOTCHECKED, reason="no check yet")
             for n in range(40)
         ]
-        left = [msgspec.structs.replace(item, reason="not selected") for item in items]
+        left = [
+            msgspec.structs.replace(item, why=Why.NOT_SELECTED, reason="not selected")
+            for item in items
+        ]
         found = compare(of(*items), of(*left))
         assert not found.regression
         for shown in (text(found), changes_text.markdown(found)):

@@ -193,3 +193,18 @@ def test_a_result_survives_json() -> None:
         nodeid="n",
     )
     assert msgspec.json.decode(msgspec.json.encode(result), type=ItemResult) == result
+
+
+@pytest.mark.parametrize(
+    "code", ["", "Node", "node_small", "node--small", "-node", "node small", "ü"]
+)
+def test_a_code_is_a_word_for_programs(code: str) -> None:
+    with pytest.raises(ValueError, match="is not a word like"):
+        Evidence().finding("node/n3", "is too small", code)
+
+
+def test_a_finding_is_named_by_its_subject_and_its_code() -> None:
+    evidence = Evidence()
+    evidence.finding("node/n3", "is too small", "node-too-small")
+    evidence.finding("node/n3", "is odd")
+    assert [found.name for found in evidence.findings] == ["node/n3 [node-too-small]", "node/n3"]

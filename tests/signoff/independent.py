@@ -245,8 +245,12 @@ def report_causes(report: Json, rules: Json, at: datetime) -> set[str]:
         same = (ANYWHERE | one for one in used if one["item"] == item["id"])
         unready = unready or not any(said <= one.items() for one in same)
         covered = {one.get("finding") for one in used if one["item"] == item["id"]}
-        subjects = {finding["subject"] for finding in item["findings"]}
-        unready = unready or not (None in covered or (subjects and subjects <= covered))
+        names = [
+            {one["subject"], f"{one['subject']} [{one['code']}]" if one.get("code") else None}
+            for one in item["findings"]
+        ]
+        each = names and all(covered & (some - {None}) for some in names)
+        unready = unready or not (None in covered or each)
     asks = rules["require_signed_declarations"]
     blockers = {item["id"] for item in items if item["severity"] == "blocker"}
     for one in (one for one in report["declarations"] if one["state"] == "counts"):

@@ -69,7 +69,13 @@ def head(**changed: object) -> journal.Head:
         checklist=full.checklist,
         settings=msgspec.structs.replace(full.settings, values=SETTINGS),
         items=tuple(
-            sample.item(id, outcome=Outcome.NOTCHECKED, reason="not selected", duration=0.0)
+            sample.item(
+                id,
+                outcome=Outcome.NOTCHECKED,
+                why="not-selected",
+                reason="not selected",
+                duration=0.0,
+            )
             for id in PACKAGED
         ),
         selected=PACKAGED,

@@ -7,7 +7,14 @@ import pytest
 from pytest_readiness.catalogue.words import Safety, Severity
 from pytest_readiness.results.evidence import Outcome
 from pytest_readiness.results.model import Item, Waived
-from pytest_readiness.verdict.judge import NAMED, broken_off, completeness, failed_beside, judge
+from pytest_readiness.verdict.judge import (
+    NAMED,
+    Code,
+    broken_off,
+    completeness,
+    failed_beside,
+    judge,
+)
 
 PASS, FAIL, ERROR = Outcome.PASS, Outcome.FAIL, Outcome.ERROR
 NOTCHECKED, NOTAPPLICABLE = Outcome.NOTCHECKED, Outcome.NOTAPPLICABLE
@@ -92,7 +99,7 @@ def test_the_verdict_of_a_whole_phase(items: list[Item], name: str, code: int) -
     assert (whole.name, whole.exit_code) == (name, code)
     assert whole.reasons
     # The same items beside one that was not selected: the code of the items, and never READY.
-    more = [*items, item("other", NOTCHECKED, reason="not selected")]
+    more = [*items, item("other", NOTCHECKED, why="not-selected", reason="not selected")]
     part = judge(more, selected={it.id for it in items}, missing=[], narrowed=None)
     assert (part.name, part.exit_code) == ("PARTIAL", code)
     assert f"a selection: {len(items)} of {len(more)} items of the phase" in part.reasons
@@ -173,9 +180,10 @@ def test_completeness_counts_what_is_owed_and_names_what_did_not_come() -> None:
 )
 def test_a_run_that_broke_off_is_never_ready(items: list[Item], name: str) -> None:
     verdict = judge(items, selected={it.id for it in items}, missing=[], narrowed=None)
-    broken = broken_off(verdict, 2, "the run was interrupted")
+    broken = broken_off(verdict, 2, Code.BROKE_OFF, "the run was interrupted")
     assert (broken.name, broken.exit_code) == (name, 2)
     assert broken.reasons[0] == "the run was interrupted"
+    assert broken.why == (Code.BROKE_OFF, *verdict.why)
 
 
 def test_a_failure_that_is_no_item_closes_the_gate() -> None:
@@ -183,3 +191,32 @@ def test_a_failure_that_is_no_item_closes_the_gate() -> None:
     beside = failed_beside(verdict, "not an item, and failed: test_a")
     assert beside.exit_code == 1
     assert beside.reasons[0] == "not an item, and failed: test_a"
+
+
+@pytest.mark.parametrize("narrowed", [None, "-k"])
+@pytest.mark.parametrize("missing", [[], ["u3"]])
+def test_each_reason_has_its_code(narrowed: str | None, missing: list[str]) -> None:
+    some = [
+        OK,
+        BAD,
+        NA,
+        UNKNOWN,
+        waived("w"),
+        item("minor", FAIL, MINOR),
+        item("major", FAIL, MAJOR),
+    ]
+    for number in range(len(some) + 1):
+        for chosen in (some[:number], some[number:]):
+            verdict = judge(
+                some, selected={it.id for it in chosen}, missing=missing, narrowed=narrowed
+            )
+            assert len(verdict.why) == len(verdict.reasons) > 0
+            assert {Code(code) for code in verdict.why}
+            assert (Code.NO_RESULT in verdict.why) is bool(missing)
+            assert (Code.NARROWED in verdict.why) is bool(narrowed)
+
+
+def test_tests_that_may_have_been_checks_are_no_result_of_an_item() -> None:
+    verdict = judge([OK], selected={"ok"}, missing=[], narrowed=None, lost=["test_a.py::test_a"])
+    assert (verdict.name, verdict.exit_code) == ("INCOMPLETE", 6)
+    assert (verdict.why, verdict.reasons) == ((Code.LOST,), ("no result: test_a.py::test_a",))

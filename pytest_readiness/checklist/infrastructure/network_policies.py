@@ -17,6 +17,7 @@ from pytest_readiness.targets.kubernetes.facts import (
     Selector,
 )
 
+Found = tuple[str, str, str]  # subject, problem, its code
 COMPLETED = ("Succeeded", "Failed")  # phases of pods that take no connections any more
 _HIGHEST_PORT = 65535
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"
@@ -54,10 +55,8 @@ def selected(policy: NetworkPolicy, pods: Iterable[PodGroup]) -> list[PodGroup]:
     return [group for group in pods if selects(policy.selector, group.labels)]
 
 
-def not_isolated(
-    policies: Iterable[NetworkPolicy], pods: Iterable[PodGroup]
-) -> Iterator[tuple[str, str]]:
-    """Yield subject and problem of each pod that is not isolated and each policy that opens some.
+def not_isolated(policies: Iterable[NetworkPolicy], pods: Iterable[PodGroup]) -> Iterator[Found]:
+    """Yield each pod that is not isolated, and each policy that opens some.
 
     policies: those for ingress, of the pods' namespace.
     """
@@ -65,16 +64,19 @@ def not_isolated(
     governed = []
     for group in pods:
         if group.host_network:
-            yield from _each_pod(group, "on the host's network, where no policy holds")
+            problem = "on the host's network, where no policy holds"
+            yield from _each_pod(group, problem, "pod-on-host-network")
             continue
         governed.append(group)
         if not any(selects(policy.selector, group.labels) for policy in policies):
-            yield from _each_pod(group, "selected by no NetworkPolicy for ingress")
+            problem = "selected by no NetworkPolicy for ingress"
+            yield from _each_pod(group, problem, "pod-not-isolated")
     for policy in policies:
         said = opening(policy)
         names = [n for group in selected(policy, governed) for n in group.names] if said else []
         if names:
-            yield f"networkpolicy/{policy.name}", f"{said}: {len(names)} pods ({_some(names)})"
+            problem = f"{said}: {len(names)} pods ({_some(names)})"
+            yield f"networkpolicy/{policy.name}", problem, "policy-open"
 
 
 def workloads(pods: Iterable[PodGroup]) -> Iterator[str]:
@@ -86,13 +88,13 @@ def workloads(pods: Iterable[PodGroup]) -> Iterator[str]:
             yield f"{group.owner} ({len(group.names)} pods)"
 
 
-def _each_pod(group: PodGroup, problem: str) -> Iterator[tuple[str, str]]:
+def _each_pod(group: PodGroup, problem: str, code: str) -> Iterator[Found]:
     if group.owner is not None and len(group.names) > _MANY:
         names = _some(group.names)
-        yield group.owner, f"{len(group.names)} of its pods ({names}) are {problem}"
+        yield group.owner, f"{len(group.names)} of its pods ({names}) are {problem}", code
         return
     for name in group.names:
-        yield f"pod/{name}", f"is {problem}"
+        yield f"pod/{name}", f"is {problem}", code
 
 
 def _some(names: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from pytest_readiness.targets.kubernetes.section import Kubernetes
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 _REPELLING = ("NoSchedule", "NoExecute")  # PreferNoSchedule only makes a node the second choice
 _BAD_WHEN_TRUE = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
+Reason = tuple[str, str]  # in words, and its code
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,15 @@ class Sorted:
     """
 
     counted: dict[str, str]
-    by_design: dict[str, str]
-    reasons: dict[str, str]
+    by_design: dict[str, Reason]
+    reasons: dict[str, Reason]
     unclear: dict[str, str]
 
-    def to_blame(self) -> dict[str, str]:
+    def not_counted(self) -> dict[str, str]:
+        """Return in words why nodes do not count."""
+        return {name: says for name, (says, _) in (self.by_design | self.reasons).items()}
+
+    def to_blame(self) -> dict[str, Reason]:
         """Return the nodes to name when too few count: control planes only if nothing else."""
         return self.reasons or self.by_design
 
@@ -61,19 +66,24 @@ def sort_nodes(nodes: Iterable[Node], limits: Kubernetes) -> Sorted:
         if measured.by is not None:
             result.counted[node.name] = measured.by
         else:
-            result.reasons[node.name] = f"is too small: {measured.says}"
+            result.reasons[node.name] = f"is too small: {measured.says}", "node-too-small"
     return result
 
 
-def not_for_workloads(node: Node) -> str | None:
-    """Say why a node cannot take the workload now, all reasons, or None when it can."""
-    reasons = ["is cordoned"] if node.cordoned else []
+def not_for_workloads(node: Node) -> Reason | None:
+    """Say why a node cannot take the workload now, all reasons, or None when it can.
+
+    The code is that of the first.
+    """
+    reasons = [("is cordoned", "node-cordoned")] if node.cordoned else []
     if node.deleting:
-        reasons.append("is being deleted")
+        reasons.append(("is being deleted", "node-deleting"))
     ready = node.conditions.get("Ready")
     if ready != "True":
-        reasons.append({"False": "is NotReady", None: "never said Ready"}.get(ready, "is Unknown"))
-    reasons += [f"has {name}" for name in _BAD_WHEN_TRUE if node.conditions.get(name) == "True"]
+        says = {"False": "is NotReady", None: "never said Ready"}.get(ready, "is Unknown")
+        reasons.append((says, "node-not-ready"))
+    bad = [name for name in _BAD_WHEN_TRUE if node.conditions.get(name) == "True"]
+    reasons += [(f"has {name}", "node-pressure") for name in bad]
     # Cordoned nodes bear a taint of their own, which says nothing more.
     taints = [
         f"{taint.key}:{taint.effect}"
@@ -81,8 +91,8 @@ def not_for_workloads(node: Node) -> str | None:
         if taint.effect in _REPELLING and not (node.cordoned and _is_cordon(taint.key))
     ]
     if taints:
-        reasons.append(f"is tainted {', '.join(taints)}")
-    return "; ".join(reasons) or None
+        reasons.append((f"is tainted {', '.join(taints)}", "node-tainted"))
+    return ("; ".join(says for says, _ in reasons), reasons[0][1]) if reasons else None
 
 
 def size(node: Node, cpu: Decimal, memory: int) -> Size:

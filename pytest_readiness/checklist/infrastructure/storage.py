@@ -15,24 +15,29 @@ _MIGRATED = {
     "kubernetes.io/portworx-volume": "pxd.portworx.com",
     "kubernetes.io/vsphere-volume": "csi.vsphere.vmware.com",
 }
+Found = tuple[str, str, str]  # subject, problem, its code
 _NONE = "kubernetes.io/no-provisioner"
 
 
 def wrong_with_defaults(
     classes: Sequence[StorageClass], csi_drivers: Collection[str]
-) -> Iterator[tuple[str, str]]:
-    """Yield subject and problem unless exactly one class is the default and can provision."""
+) -> Iterator[Found]:
+    """Yield what is wrong unless exactly one class is the default and can provision."""
     defaults = [storage_class for storage_class in classes if storage_class.default]
     if not defaults:
-        yield "cluster", f"none of its {len(classes)} StorageClasses is the default"
+        yield (
+            "cluster",
+            f"none of its {len(classes)} StorageClasses is the default",
+            "no-default-class",
+        )
     for storage_class in defaults:
         subject = f"storageclass/{storage_class.name}"
         others = [other.name for other in defaults if other is not storage_class]
         if others:
-            yield subject, f"is default beside {', '.join(others)}"
+            yield subject, f"is default beside {', '.join(others)}", "two-default-classes"
         problem = cannot_provision(storage_class.provisioner, csi_drivers)
         if problem:
-            yield subject, problem
+            yield subject, problem, "cannot-provision"
 
 
 def cannot_provision(provisioner: str, csi_drivers: Collection[str]) -> str | None:

@@ -49,6 +49,7 @@ _HOLDS_NOTHING = frozenset(
 _CLOCK_SKEW = timedelta(minutes=1)
 # absolute_delay of a replica that never was up to date counts from 1970 (seconds).
 _NEVER = 10 * 365 * 86400
+Problem = tuple[str, str]  # in words, and its code
 
 
 @check(
@@ -81,14 +82,16 @@ def test_every_shard_has_enough_replicas_that_answer(
             evidence.finding(
                 f"shard/{shard}",
                 f"has {_count(len(servers), 'replica')}, fewer than {ch_limits.min_replicas}",
+                "few-replicas",
             )
     for replica in ch_replicas.replicas:
         if replica.answers is False:
-            evidence.finding(f"replica/{replica.host}", "does not answer")
+            evidence.finding(f"replica/{replica.host}", "does not answer", "replica-silent")
         elif replica.errors:
             evidence.finding(
                 f"replica/{replica.host}",
                 f"could not be reached {_count(replica.errors, 'time')} lately (errors_count)",
+                "replica-flapping",
             )
 
     assert not evidence.findings
@@ -180,17 +183,18 @@ def test_the_newest_backup_is_good_and_young(
     )
 
     if newest is None:
-        evidence.finding(f"cluster/{ch_limits.cluster}", "has no complete backup")
+        evidence.finding(f"cluster/{ch_limits.cluster}", "has no complete backup", "no-backup")
     elif asked_at - newest[0] > ch_limits.max_backup_age:
         evidence.finding(
             f"backup/{newest[1].name}",
             f"is the newest good one and {_span(asked_at - newest[0])} old, more than "
             f"{_span(ch_limits.max_backup_age)}",
+            "backup-old",
         )
     for backup in known:
         problem = _backup_problem(backup, newest[0] if newest else None, asked_at, broken)
         if problem:
-            evidence.finding(f"backup/{backup.name}", problem)
+            evidence.finding(f"backup/{backup.name}", *problem)
 
     assert not evidence.findings
 
@@ -228,7 +232,7 @@ def test_every_disk_of_every_replica_has_room(
     for disk in ch_disks.disks:
         problem = _disk_problem(disk, ch_limits, measured=disk in measured)
         if problem:
-            evidence.finding(_disk(disk), problem)
+            evidence.finding(_disk(disk), *problem)
 
     assert not evidence.findings
 
@@ -250,14 +254,14 @@ def _judge_table(
     plain = sorted({t.engine for t in tables if not t.engine.startswith(("Replicated", "Shared"))})
     if plain:
         where = ", ".join(t.host for t in tables if t.engine in plain)
-        evidence.finding(f"table/{name}", f"is {', '.join(plain)}, not replicated, on {where}")
+        problem = f"is {', '.join(plain)}, not replicated, on {where}"
+        evidence.finding(f"table/{name}", problem, "table-not-replicated")
     for shard in sorted({table.shard for table in tables}):
         present = {table.host for table in tables if table.shard == shard}
         for host in hosts.get(shard, ()):
             if host not in present:
-                evidence.finding(
-                    f"table/{name}@{host}", f"is missing here and on {', '.join(sorted(present))}"
-                )
+                problem = f"is missing here and on {', '.join(sorted(present))}"
+                evidence.finding(f"table/{name}@{host}", problem, "table-missing")
 
 
 def _judge_state(
@@ -265,31 +269,34 @@ def _judge_state(
 ) -> None:
     subject = f"table/{table.full_name}@{table.host}"
     if state is None:
-        evidence.finding(subject, f"is {table.engine} and not in system.replicas")
+        problem = f"is {table.engine} and not in system.replicas"
+        evidence.finding(subject, problem, "replica-unknown")
         return
     because = f": {state.exception}" if state.exception else ""
     if state.readonly:
-        evidence.finding(subject, f"is read-only{because}")
+        evidence.finding(subject, f"is read-only{because}", "replica-readonly")
     if state.session_expired:
-        evidence.finding(subject, f"has lost its Keeper session{because}")
+        evidence.finding(subject, f"has lost its Keeper session{because}", "keeper-session-lost")
     if state.active_replicas < state.total_replicas:
-        evidence.finding(
-            subject, f"sees {state.active_replicas} of {state.total_replicas} replicas active"
-        )
+        problem = f"sees {state.active_replicas} of {state.total_replicas} replicas active"
+        evidence.finding(subject, problem, "replicas-inactive")
     if state.queue > limits.max_replication_queue:
         oldest = f"; the oldest says {state.oldest_failure}" if state.oldest_failure else ""
         evidence.finding(
             subject,
             f"has {state.queue} entries in its queue, more than "
             f"{limits.max_replication_queue}{oldest}",
+            "queue-long",
         )
     if state.delay > _NEVER:
-        evidence.finding(subject, "has not caught up once since its server started")
+        problem = "has not caught up once since its server started"
+        evidence.finding(subject, problem, "replica-never-caught-up")
     elif state.delay > limits.max_replication_delay.total_seconds():
         evidence.finding(
             subject,
             f"is {state.delay} s behind, more than "
             f"{limits.max_replication_delay.total_seconds():g} s",
+            "replica-behind",
         )
 
 
@@ -300,12 +307,14 @@ def _judge_registration(
     subject = f"table/{table.full_name}@{table.host}"
     because = f": {state.exception}" if state.exception else ""
     if state.total_replicas == 0:
-        evidence.finding(subject, f"cannot ask Keeper for its replicas{because}")
+        problem = f"cannot ask Keeper for its replicas{because}"
+        evidence.finding(subject, problem, "keeper-silent")
     elif state.total_replicas < planned:
         evidence.finding(
             subject,
             f"is registered with {state.total_replicas} of the {planned} replicas of its shard: "
             "they do not share one path in Keeper",
+            "replicas-apart",
         )
 
 
@@ -335,19 +344,20 @@ def _key(name: str) -> str:
 
 def _backup_problem(
     backup: Backup, newest: datetime | None, asked_at: datetime, broken: Mapping[int, str]
-) -> str | None:
+) -> Problem | None:
     """Return what is wrong with one backup; what is older than the newest good one is history."""
     at = backup.at
     if at is not None and at > asked_at + _CLOCK_SKEW:
-        return f"is dated {_span(at - asked_at)} in the future: a clock is wrong"
+        return f"is dated {_span(at - asked_at)} in the future: a clock is wrong", "backup-future"
     since = newest is None or at is None or at > newest
     if backup.state is BackupState.FAILED and since:
         when = f"at {rfc3339(at)}" if at is not None else "at an unknown time"
-        return f"failed {when}" + (f": {backup.error}" if backup.error else "")
+        because = f": {backup.error}" if backup.error else ""
+        return f"failed {when}{because}", "backup-failed"
     if id(backup) in broken and since:
-        return broken[id(backup)]
+        return broken[id(backup)], "backup-chain-broken"
     if backup.state is BackupState.CREATED and at is None:
-        return "has no date, so its age is unknown"
+        return "has no date, so its age is unknown", "backup-undated"
     return None
 
 
@@ -355,20 +365,20 @@ def _disk(disk: Disk) -> str:
     return f"disk/{disk.host}/{disk.name}"
 
 
-def _disk_problem(disk: Disk, limits: ClickHouse, *, measured: bool) -> str | None:
+def _disk_problem(disk: Disk, limits: ClickHouse, *, measured: bool) -> Problem | None:
     if disk.broken:
-        return "is broken (is_broken)"
+        return "is broken (is_broken)", "disk-broken"
     if not measured:
         return None
     if disk.total <= 0:
-        return "has an unknown size (total_space 0)"
+        return "has an unknown size (total_space 0)", "disk-size-unknown"
     problems = []
     if disk.free < limits.min_free_disk:
         problems.append(f"has {_size(disk.free)} free, less than {_size(limits.min_free_disk)}")
     if disk.free_share < limits.min_free_share:
         share, least = f"{disk.free_share:.1%}", f"{limits.min_free_share:.0%}"
         problems.append(f"{'and' if problems else 'has'} {share} free, less than {least}")
-    return " ".join(problems) or None
+    return (" ".join(problems), "disk-full") if problems else None
 
 
 def _size(number: int) -> str:

@@ -37,6 +37,7 @@ from pytest_readiness.targets.kubernetes.facts import (
 from pytest_readiness.targets.kubernetes.section import Kubernetes
 
 _DOCS = "https://kubernetes.io/docs"
+_UNREADABLE = "unreadable"  # code of a finding: the API shows it, and not in a form we know
 
 
 @check(
@@ -70,16 +71,21 @@ def test_the_version_is_new_enough_and_supported(
     )
 
     if minor is None:
-        evidence.finding("cluster", f"{k8s_version.git_version!r} names no version")
+        evidence.finding(
+            "cluster", f"{k8s_version.git_version!r} names no version", "version-unreadable"
+        )
     elif minor < k8s_limits.min_version:
         evidence.finding(
-            "cluster", f"{_dotted(minor)} is older than {_dotted(k8s_limits.min_version)}"
+            "cluster",
+            f"{_dotted(minor)} is older than {_dotted(k8s_limits.min_version)}",
+            "version-old",
         )
     elif minor < oldest:
         ended = f"ended on {ends.isoformat()}" if ends else "has ended"
         evidence.finding(
             "cluster",
             f"support of {_dotted(minor)} {ended}; the oldest supported is {_dotted(oldest)}",
+            "version-unsupported",
         )
 
     assert not evidence.findings
@@ -117,19 +123,20 @@ def test_the_control_plane_and_the_services_of_the_cluster_answer(
     )
 
     if k8s_limits.cluster_uid not in (None, k8s_identity.uid):
-        evidence.finding("cluster", f"has the UID {k8s_identity.uid or 'unknown'}: another cluster")
+        problem = f"has the UID {k8s_identity.uid or 'unknown'}: another cluster"
+        evidence.finding("cluster", problem, "other-cluster")
     for failing in k8s_health.failing:
-        evidence.finding("cluster", f"{k8s_health.endpoint}: {failing} fails")
+        evidence.finding("cluster", f"{k8s_health.endpoint}: {failing} fails", "server-not-ready")
     if not any(service.dns for service in k8s_health.services):
-        evidence.finding("cluster", "kube-system has no DNS service (kube-dns, coredns)")
+        problem = "kube-system has no DNS service (kube-dns, coredns)"
+        evidence.finding("cluster", problem, "no-dns")
     for name, service in services.items():
         if not service.ready:
             some = service.not_ready
-            evidence.finding(
-                name, f"none of its {some} endpoints is ready" if some else "has no endpoints"
-            )
+            problem = f"none of its {some} endpoints is ready" if some else "has no endpoints"
+            evidence.finding(name, problem, "service-not-ready")
     for unreadable in k8s_health.unreadable:
-        evidence.finding(unreadable.name, f"cannot be read: {unreadable.problem}")
+        evidence.finding(unreadable.name, f"cannot be read: {unreadable.problem}", _UNREADABLE)
 
     assert not evidence.findings
 
@@ -161,7 +168,7 @@ def test_enough_nodes_are_ready_and_large_enough(
         counted=len(counted),
         met_by=dict(Counter(counted.values())),
         zones=dict(Counter(n.zone or "none" for n in k8s_nodes.items if n.name in counted)),
-        not_counted=sorted_nodes.by_design | sorted_nodes.reasons,
+        not_counted=sorted_nodes.not_counted(),
     )
     evidence.expected(
         counted=f">= {k8s_limits.min_nodes}",
@@ -170,14 +177,14 @@ def test_enough_nodes_are_ready_and_large_enough(
     )
 
     for name, problem in sorted_nodes.unclear.items():
-        evidence.finding(f"node/{name}", problem)
+        evidence.finding(f"node/{name}", problem, "node-size-unclear")
     _find_unreadable(evidence, "node", k8s_nodes.unreadable)
     if len(counted) < k8s_limits.min_nodes:
         for name, reason in sorted_nodes.to_blame().items():
-            evidence.finding(f"node/{name}", reason)
+            evidence.finding(f"node/{name}", *reason)
         if not evidence.findings:
             short = f"{len(counted)} nodes, fewer than {k8s_limits.min_nodes}"
-            evidence.finding("cluster", short)
+            evidence.finding("cluster", short, "few-nodes")
 
     assert not evidence.findings
 
@@ -216,13 +223,14 @@ def test_volumes_are_provisioned(
     )
     evidence.expected(default_classes="exactly 1, its CSIDriver there", claims="all Bound")
 
-    for subject, problem in wrong_with_defaults(classes, k8s_csi_drivers.names):
-        evidence.finding(subject, problem)
+    for found in wrong_with_defaults(classes, k8s_csi_drivers.names):
+        evidence.finding(*found)
     for claim in k8s_claims.items:
         if claim.phase != "Bound":
             evidence.finding(
                 f"persistentvolumeclaim/{claim.name}",
                 f"is {claim.phase or 'without a phase'}, class {claim.storage_class or 'default'}",
+                "claim-not-bound",
             )
     _find_unreadable(evidence, "storageclass", k8s_storage_classes.unreadable)
     _find_unreadable(evidence, "csidriver", k8s_csi_drivers.unreadable)
@@ -268,8 +276,8 @@ def test_every_pod_is_isolated_by_a_network_policy(
     )
     evidence.expected(policies=">= 1", pods="each selected for ingress, none opened to everybody")
 
-    for subject, problem in not_isolated(isolating, pods):
-        evidence.finding(subject, problem)
+    for found in not_isolated(isolating, pods):
+        evidence.finding(*found)
     _find_unreadable(evidence, "networkpolicy", k8s_network_policies.unreadable)
     _find_unreadable(evidence, "pod", k8s_pods.unreadable)
 
@@ -286,4 +294,4 @@ def _names(kind: str, unreadable: Iterable[Unreadable]) -> list[str]:
 
 def _find_unreadable(evidence: Evidence, kind: str, unreadable: Iterable[Unreadable]) -> None:
     for item in unreadable:
-        evidence.finding(f"{kind}/{item.name}", f"cannot be read: {item.problem}")
+        evidence.finding(f"{kind}/{item.name}", f"cannot be read: {item.problem}", _UNREADABLE)
