@@ -1,24 +1,16 @@
 """One check judged on what the probes answer, as a run does it."""
 
+import inspect
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
 
-from pytest_readiness.checklist.infrastructure import test_clickhouse as clickhouse
+from pytest_readiness.checklist.discovery import checks
 from pytest_readiness.errors import NothingExamined, ProbeError
 from pytest_readiness.results.evidence import Evidence, Outcome
-
-# The check of each item of the ClickHouse section, and the questions it is judged on.
-CLICKHOUSE: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
-    "ch-replicas": (clickhouse.test_every_shard_has_enough_replicas_that_answer, ("replicas",)),
-    "ch-replication": (
-        clickhouse.test_every_table_is_replicated_and_its_replicas_agree,
-        ("tables", "replication"),
-    ),
-    "ch-backup": (clickhouse.test_the_newest_backup_is_good_and_young, ("backups", "backup_api")),
-    "ch-disk": (clickhouse.test_every_disk_of_every_replica_has_room, ("disks",)),
-}
+from pytest_readiness.targets import questions, targets
 
 
 class Judged(NamedTuple):
@@ -29,16 +21,36 @@ class Judged(NamedTuple):
     error: ProbeError | NothingExamined | None = None
 
 
+@cache
+def items(target: str) -> dict[str, tuple[Callable[..., None], tuple[str, ...]]]:
+    """Return the items that are judged on a target's answers: the check, and what it asks for."""
+    asked = {name for name, (of, _) in questions().items() if of.name == target}
+    found = {}
+    for id, check in checks().items():
+        names = tuple(inspect.signature(check.function).parameters)
+        if asked.intersection(names):
+            found[id] = check.function, names
+    return found
+
+
+def judge_item(target: str, id: str, client: Any, limits: object) -> Judged:
+    """Put the questions of an item's check to the client, and judge."""
+    of, (check, names) = targets()[target], items(target)[id]
+    probe = of.probe()
+    asks = [getattr(probe, questions()[name][1].name) for name in names if name in questions()]
+    return judge(check, asks, client, *([limits] if of.limits in names else []))
+
+
 def judge(
     check: Callable[..., None],
-    questions: Sequence[Callable[[Any], object]],
+    asks: Sequence[Callable[[Any], object]],
     client: Any,
     *limits: object,
 ) -> Judged:
     """Put the questions, send each fact through the record of a run, and judge."""
     evidence = Evidence()
     try:
-        facts = [recorded(ask(client)) for ask in questions]
+        facts = [recorded(ask(client)) for ask in asks]
     except ProbeError as error:
         return Judged(Outcome.ERROR, evidence, error)
     try:

@@ -1,4 +1,4 @@
-"""The catalogue of ClickHouse faults: each turns exactly the items it declares."""
+"""What ClickHouse is asked, and what its faults say in words."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,11 +12,10 @@ from pytest_readiness.lab.clickhouse.process import ClickHouseProcess
 from pytest_readiness.lab.reference import load_faults
 from pytest_readiness.results.evidence import Outcome
 from pytest_readiness.settings import Settings, from_values
-from pytest_readiness.targets.clickhouse import probe as probes
 from tests import judging
 from tests.asking import connect
 
-ITEMS = judging.CLICKHOUSE
+ITEMS = judging.items("clickhouse")
 FAULTS = load_faults(WORLD.parents[2] / "faults" / "clickhouse.yaml")
 HEALTHY = dict.fromkeys(ITEMS, Outcome.PASS)
 
@@ -57,20 +56,14 @@ def judge(lab: ClickHouseProcess, changes: Sequence[dict[str, Any]]) -> Judged:
         judged.outcomes.update(dict.fromkeys(ITEMS, Outcome.ERROR))
         judged.errors.update(dict.fromkeys(ITEMS, f"{error} {error.advice}"))
         return judged
-    for item, (check, questions) in ITEMS.items():
-        asks = [getattr(probes, question) for question in questions]
-        found = judging.judge(check, asks, client, chosen.targets["clickhouse"])
+    for item in ITEMS:
+        found = judging.judge_item("clickhouse", item, client, chosen.targets["clickhouse"])
         judged.outcomes[item] = found.outcome
         if found.error is not None:
             judged.errors[item] = f"{found.error} {getattr(found.error, 'advice', '')}".rstrip()
         judged.subjects.update(finding.subject for finding in found.evidence.findings)
     client.close()
     return judged
-
-
-def test_passes_when_the_world_is_healthy(lab: ClickHouseProcess) -> None:
-    judged = judge(lab, [])
-    assert judged == Judged(HEALTHY, set(), {})
 
 
 def test_asks_few_queries_and_all_of_them_read_only(lab: ClickHouseProcess) -> None:
@@ -92,33 +85,6 @@ def test_asks_few_queries_and_all_of_them_read_only(lab: ClickHouseProcess) -> N
         assert request.headers["User-Agent"].startswith("pytest-readiness/")
         hides = request.parameters["skip_unavailable_shards"]
         assert hides == ("1" if "system.one" in request.query else "0")
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_turns_exactly_the_declared_items(lab: ClickHouseProcess, name: str) -> None:
-    fault = FAULTS[name]
-    judged = judge(lab, fault.changes["clickhouse"])
-    assert judged.outcomes == HEALTHY | fault.turns
-    if fault.subject is not None:
-        assert fault.subject in judged.subjects
-    if Outcome.FAIL not in fault.turns.values():
-        assert judged.subjects == set()
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ("ch-disk-full", "ch-backup-failed"),
-        ("ch-two-replicas", "ch-replica-flapping"),
-        ("ch-replica-lags", "ch-disks-forbidden"),
-        ("ch-queue-long", "ch-replica-readonly"),
-    ],
-)
-def test_two_faults_turn_what_each_turns(lab: ClickHouseProcess, first: str, second: str) -> None:
-    one, other = FAULTS[first], FAULTS[second]
-    judged = judge(lab, [*one.changes["clickhouse"], *other.changes["clickhouse"]])
-    assert judged.outcomes == HEALTHY | one.turns | other.turns
-    assert {one.subject, other.subject} - {None} <= judged.subjects
 
 
 def test_a_dead_replica_is_named_by_each_error(lab: ClickHouseProcess) -> None:
@@ -152,15 +118,3 @@ def test_a_log_that_one_replica_lacks_is_read_where_it_is(lab: ClickHouseProcess
         "system.backup_log does not exist. (UNKNOWN_TABLE) (version 26.5.1.1)",
     }
     assert judge(lab, [{"answer": lacking}]).outcomes == HEALTHY
-
-
-def test_each_item_has_five_faults() -> None:
-    for item in ITEMS:
-        assert len([name for name, fault in FAULTS.items() if item in fault.turns]) >= 5
-
-
-def test_every_fault_is_named_and_says_what_it_is() -> None:
-    for name, fault in FAULTS.items():
-        assert name.startswith("ch-")
-        assert fault.says.endswith(".")
-        assert set(fault.turns) <= set(ITEMS)

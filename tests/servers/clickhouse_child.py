@@ -17,7 +17,7 @@ from pytest_readiness.targets.clickhouse import probe as probes
 from tests import judging
 from tests.asking import connect
 
-ITEMS = judging.CLICKHOUSE
+ITEMS = judging.items("clickhouse")
 
 
 def settings_of(section: dict[str, str], timeout: str = "5s") -> Settings:
@@ -40,9 +40,7 @@ def judge(settings: Settings) -> dict[str, Any]:
 
 
 def _judged(client: probes.Client, item: str) -> dict[str, Any]:
-    check, questions = ITEMS[item]
-    asks = [getattr(probes, question) for question in questions]
-    outcome, evidence, error = judging.judge(check, asks, client, client.section)
+    outcome, evidence, error = judging.judge_item("clickhouse", item, client, client.section)
     if isinstance(error, ProbeError):
         return _error(error)
     if error is not None:
