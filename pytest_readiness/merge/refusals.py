@@ -21,7 +21,6 @@ from pytest_readiness.written.keys import Use
 AHEAD = timedelta(minutes=5)  # what clocks of different machines may differ, as in signoff.md
 _RELEASE = ("system", "release", "commit", "image")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")  # the name of a folder of facts
-_UID = re.compile(r"(?:^|\s)uid=(\S+)")
 
 _SAME: dict[str, Callable[[Report], str | None]] = {
     "schema": lambda report: report.schema,
@@ -226,15 +225,18 @@ def _sources(
 
 
 def _identities(inside: Sequence[Given]) -> Iterator[str]:
-    """Yield a line for two clusters in one environment: each would be judged by half."""
-    uids = {
-        run.path: (found[1], run)
-        for run in inside
-        if (found := _UID.search(run.report.target.identity.get("kubernetes", "")))
-    }
-    for (one, first), (other, run) in pairwise(uids.values()):
-        if one != other:
-            yield f"kubernetes: cluster {one} in {first}, {other} in {run}"
+    """Yield a line for two systems in the place of one: each would be judged by half."""
+    for name, target in targets().items():
+        for key, what in target.section.SAME.items():
+            said = re.compile(rf"(?:^|\s){key}=(\S+)")
+            found = [
+                (match[1], run)
+                for run in inside
+                if (match := said.search(run.report.target.identity.get(name, "")))
+            ]
+            for (one, first), (other, run) in pairwise(found):
+                if one != other:
+                    yield f"{name}: {what} {one} in {first}, {other} in {run}"
 
 
 def _own_checks(inside: Sequence[Given]) -> Iterator[str]:

@@ -28,10 +28,12 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
 
     PREFIX: of its fixtures, `PREFIX_QUESTION` and `PREFIX_limits`. QUESTIONS: all there are. The
     first is the gate: it says who answers, and no other is put where it finds the target unusable.
+    SAME: fields of its answer in which all runs of one environment agree, and what they name.
     """
 
     PREFIX: ClassVar[str]
     QUESTIONS: ClassVar[tuple[Question, ...]]
+    SAME: ClassVar[Mapping[str, str]] = {}
 
     def words(self) -> Mapping[str, str]:
         """Return what fills the braces of texts and commands; `at` is where the system is."""

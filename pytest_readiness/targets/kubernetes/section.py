@@ -86,6 +86,7 @@ class Kubernetes(Section, frozen=True, kw_only=True):
             command="{kubectl} get pods -n {namespace} --show-labels",
         ),
     )
+    SAME: ClassVar[Mapping[str, str]] = {"uid": "cluster"}
 
     kubeconfig: Annotated[
         Path | None,
