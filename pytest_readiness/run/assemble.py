@@ -4,7 +4,6 @@ PYTEST_DONT_REWRITE
 """
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -18,22 +17,19 @@ from pytest_readiness.record.redact import redactions
 from pytest_readiness.record.store import FOLDER
 from pytest_readiness.results import model
 from pytest_readiness.run.command_line import ROOT
-from pytest_readiness.run.context import Context
+from pytest_readiness.run.context import Context, Seen
 from pytest_readiness.run.plan import recorded_end
-from pytest_readiness.verdict.gathered import Lack
+from pytest_readiness.verdict.gathered import Gathered, Lack
 from pytest_readiness.verdict.journal import Head
 from pytest_readiness.verdict.judge import Code, broken_off, completeness, failed_beside, judge
-
-if TYPE_CHECKING:
-    from pytest_readiness.run.controller import Controller
 
 # Ways that pytest ends in which every item that was asked for had its turn.
 _JUDGED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
-def head(controller: "Controller", config: pytest.Config) -> Head:
+def head(gathered: Gathered, context: Context, config: pytest.Config) -> Head:
     """Return what is known of the report when the run starts, for the journal."""
-    context, settings = controller.context, controller.context.settings
+    settings = context.settings
     run = _run(context, config)
     return Head(
         at=rfc3339(now()),
@@ -50,30 +46,31 @@ def head(controller: "Controller", config: pytest.Config) -> Head:
         ),
         checklist=model.Digest(id="production-readiness", sha256=catalogue.sha256()),
         settings=model.SettingsUsed(sha256=context.plan.sha256, values=settings.values),
-        items=tuple(controller.blank),
-        selected=tuple(controller.selected),
-        own=tuple(controller.own.values()),
+        items=tuple(gathered.blank),
+        selected=tuple(gathered.selected),
+        own=tuple(gathered.own.values()),
         narrowed=_narrowed(config),
     )
 
 
-def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
-    """Return the report of a run that has ended, however it ended."""
-    otherwise = _why_missing(controller, session)
-    items = controller.items(lambda nodeid: _lack(controller, nodeid, otherwise))
-    context, head = controller.context, controller.head
+def assemble(
+    gathered: Gathered, seen: Seen, head: Head, context: Context, session: pytest.Session
+) -> model.Report:
+    """Return the report of a run that has ended, however it ended. head: as it began."""
+    otherwise = _why_missing(seen, session)
+    items = gathered.items(lambda nodeid: _lack(seen, nodeid, otherwise))
     run = _run(context, session.config)  # again: secrets may have been learnt since the start
     laid = lay(items, context.settings, context.store, ended=begins(run.ended))
     items = laid.items
     verdict = judge(
         items,
-        selected=set(controller.chosen),
-        missing=[id for id in controller.chosen if id not in controller.reported],
+        selected=set(gathered.chosen),
+        missing=[id for id in gathered.chosen if id not in gathered.reported],
         narrowed=_narrowed(session.config),
         waivers=laid.waivers,
-        lost=_lost(controller),
+        lost=[] if gathered.told else _lost(seen),
     )
-    verdict = _as_pytest_ended(verdict, controller, session)
+    verdict = _as_pytest_ended(verdict, seen, session)
     if recorded := recorded_end(session.config, _narrowed(session.config)):
         verdict = recorded.closes(verdict)
     run = msgspec.structs.replace(
@@ -91,37 +88,34 @@ def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
         items=items,
         waivers=laid.waivers,
         declarations=laid.declarations,
-        completeness=completeness(items, controller.reported),
+        completeness=completeness(items, gathered.reported),
         verdict=verdict,
     )
 
 
-def _lost(controller: "Controller") -> list[str]:
-    """Return the tests that died and are no items, as long as nobody has told which are checks."""
-    lost = [] if controller.told else controller.lost
-    return [nodeid for nodeid in lost if not nodeid.startswith(f"{ROOT}/")]
+def _lost(seen: Seen) -> list[str]:
+    """Return the tests that died and are no items: only they could say whether they are checks."""
+    return [nodeid for nodeid in seen.lost if not nodeid.startswith(f"{ROOT}/")]
 
 
-def _as_pytest_ended(
-    verdict: model.Verdict, controller: "Controller", session: pytest.Session
-) -> model.Verdict:
+def _as_pytest_ended(verdict: model.Verdict, seen: Seen, session: pytest.Session) -> model.Verdict:
     """Return the verdict with what pytest has to say about the end of the run."""
     status = session.exitstatus
     if status not in _JUDGED:  # interrupted, internal or usage error: the code is pytest's own
-        why = _why_missing(controller, session).reason
+        why = _why_missing(seen, session).reason
         return broken_off(verdict, int(status), Code.BROKE_OFF, why)
     if status != pytest.ExitCode.TESTS_FAILED:
         return verdict
     # Said whatever the items gave: a merge may have better results for them, and not for these.
-    if controller.broken:  # which may have held checks, of which nothing is known then
-        why = f"could not be collected: {', '.join(controller.broken)}"
+    if seen.broken:  # which may have held checks, of which nothing is known then
+        why = f"could not be collected: {', '.join(seen.broken)}"
         code = verdict.exit_code or int(status)
         return broken_off(verdict, code, Code.NOT_COLLECTED, why)
-    others = controller.other_failures
+    others = seen.other_failures
     if others:
         return failed_beside(verdict, f"not an item, and failed: {', '.join(others)}")
     # Failures that are not counted, or counted and reported by nobody: pytest-cov does so.
-    if not session.testsfailed or session.testsfailed > controller.item_failures:
+    if not session.testsfailed or session.testsfailed > seen.item_failures:
         return failed_beside(verdict, "another plugin failed the run")
     return verdict
 
@@ -168,20 +162,20 @@ def _narrowed(config: pytest.Config) -> str | None:
     return None
 
 
-def _lack(controller: "Controller", nodeid: str, otherwise: Lack) -> Lack:
-    broken = next((name for name in controller.broken if nodeid.startswith(name)), None)
+def _lack(seen: Seen, nodeid: str, otherwise: Lack) -> Lack:
+    broken = next((name for name in seen.broken if nodeid.startswith(name)), None)
     if broken is not None:
         return Lack(Why.NOT_COLLECTED, f"not run: {broken} could not be collected")
-    if nodeid in controller.lost:
-        return Lack(Why.LOST, controller.lost[nodeid])
+    if nodeid in seen.lost:
+        return Lack(Why.LOST, seen.lost[nodeid])
     return Lack(otherwise.why, f"not run: {otherwise.reason}")
 
 
-def _why_missing(controller: "Controller", session: pytest.Session) -> Lack:
+def _why_missing(seen: Seen, session: pytest.Session) -> Lack:
     if session.exitstatus == pytest.ExitCode.INTERRUPTED:
         return Lack(Why.NOT_RUN, "the run was interrupted")
     if session.exitstatus in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
-        return Lack(Why.NOT_RUN, controller.refused or "the run broke off")
+        return Lack(Why.NOT_RUN, seen.refused or "the run broke off")
     if session.shouldfail or session.shouldstop:
         return Lack(Why.NOT_RUN, str(session.shouldfail or session.shouldstop))
     narrowed = _narrowed(session.config)

@@ -5,7 +5,7 @@ PYTEST_DONT_REWRITE
 
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -60,6 +60,22 @@ class Context:
     def answer(self, fixture: str) -> msgspec.Struct:
         """Return the answer of the question of a fixture. Raises ProbeError or NotChecked."""
         return self.asker.answer(fixture)
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the controller has seen of pytest beside the results of items.
+
+    lost: node id -> why its worker gave no result. item_failures: of the failures that pytest
+    counts, those of items. other_failures: node ids of those that no item stands for. broken:
+    modules that could not be collected. refused: why the run was ended before any question.
+    """
+
+    lost: dict[str, str] = field(default_factory=dict)
+    item_failures: int = 0
+    other_failures: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    refused: str | None = None
 
 
 CONTEXT = pytest.StashKey[Context]()

@@ -27,7 +27,7 @@ from pytest_readiness.record import locks
 from pytest_readiness.record.store import FOLDER
 from pytest_readiness.results import model
 from pytest_readiness.run.command_line import ROOT, place
-from pytest_readiness.run.context import Context
+from pytest_readiness.run.context import Context, Seen
 from pytest_readiness.run.judging import PROPERTY
 from pytest_readiness.verdict import journal
 from pytest_readiness.verdict.gathered import Gathered, Sent, blank
@@ -55,18 +55,14 @@ class Controller(Gathered):
         phase = context.settings.readiness.phase
         super().__init__(phase, [blank(item, place(item)) for item in items], selected, own)
         self.context = context
-        self.lost: dict[str, str] = {}  # node id -> why its worker gave no result
-        self.item_failures = 0  # of the failures that pytest counts, those of items
-        self.other_failures: list[str] = []  # node ids of failures that no item stands for
-        self.broken: list[str] = []  # modules that could not be collected
-        self.refused: str | None = None  # why the run was ended before any question
+        self.seen = Seen()
         self.report: model.Report | None = None
         self._process = os.getpid()
         self._before: Any = None  # what SIGTERM did before
         self._journal = (context.directory / journal.FILE).open("ab", buffering=0)
         # Whether the command line leaves all checks of the project to be collected.
         self._whole = config.args_source is not pytest.Config.ArgsSource.ARGS
-        self.head = head(self, config)
+        self.head = head(self, context, config)
         try:
             self._log(self.head)
         except OSError as error:
@@ -102,7 +98,7 @@ class Controller(Gathered):
         self._refuse_wrong_waivers()
 
     def _refuse_wrong_waivers(self) -> None:
-        if self.broken:  # a waiver may be of a check in there
+        if self.seen.broken:  # a waiver may be of a check in there
             return
         # Not before, for a waiver may be of a check of the project; and still before any question.
         context = self.context
@@ -111,14 +107,14 @@ class Controller(Gathered):
             context.settings, context.store, own, known_only=not self._whole
         )
         if problems:
-            self.refused = "; ".join(problems)
+            self.seen.refused = "; ".join(problems)
             raise pytest.UsageError("\n".join(problems))
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what could not be collected."""
         if report.failed:
-            self.broken.append(report.nodeid)
+            self.seen.broken.append(report.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -129,7 +125,7 @@ class Controller(Gathered):
             return
         self.take(sent)
         if report.failed:
-            self.item_failures += 1
+            self.seen.item_failures += 1
         if sent.result is not None:
             self._log(journal.Result(at=rfc3339(now()), sent=sent))
 
@@ -144,7 +140,7 @@ class Controller(Gathered):
         from pytest_readiness.verdict.judge import Code, broken_off
 
         self._clear_up()
-        report = assemble(self, session)
+        report = assemble(self, self.seen, self.head, self.context, session)
         failure = write_run(report, self.context.directory, session.config)
         if failure is not None:  # what nobody can read is not ready
             code = pytest.ExitCode.INTERNAL_ERROR.value
@@ -168,11 +164,11 @@ class Controller(Gathered):
         if report.when not in ("setup", "call", "teardown"):
             # What xdist makes up for the test that a dead worker was running.
             worker = getattr(getattr(report, "node", None), "gateway", None)
-            self.lost[report.nodeid] = f"worker {getattr(worker, 'id', '?')} was lost"
+            self.seen.lost[report.nodeid] = f"worker {getattr(worker, 'id', '?')} was lost"
         if report.failed and report.nodeid.startswith(f"{ROOT}/"):
-            self.item_failures += 1
+            self.seen.item_failures += 1
         elif report.failed:
-            self.other_failures.append(report.nodeid)
+            self.seen.other_failures.append(report.nodeid)
 
     def _log(self, line: journal.Line) -> None:
         # Kept on disk at once: what a killed run had judged is not lost with it.
