@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, get_type_hints
 import msgspec
 
 from pytest_readiness import catalogue
-from pytest_readiness.errors import SettingsError
+from pytest_readiness.errors import ReadinessError, SettingsError
 from pytest_readiness.settings.sections import ITEM_SECTIONS, Lab, Readiness
 from pytest_readiness.targets import targets
 from pytest_readiness.targets.section import Section as TargetSection
@@ -87,7 +87,13 @@ class SectionOf(NamedTuple):
 
 @cache
 def sections() -> dict[str, SectionOf]:
-    """Return the sections that have declared keys, by name."""
+    """Return the sections that have declared keys, by name.
+
+    Raises ReadinessError for a target of another distribution that takes the name of a section.
+    """
+    for target in targets().values():
+        if target.name in ("readiness", "lab", *ITEM_SECTIONS):
+            raise ReadinessError(f"{target.brought_by}: its name is that of another section")
     structs: dict[str, type[msgspec.Struct]] = {
         "readiness": Readiness,
         **{name: target.section for name, target in targets().items()},

@@ -30,7 +30,8 @@ class Target:
     """A system.
 
     name: of its section of readiness.ini. package: with its modules. lab: the module that serves
-    it on loopback. faults: the file of the lab's faults, which need not exist.
+    it on loopback. faults: the file of the lab's faults, which need not exist. brought_by: who
+    has it, in words.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Target:
     package: str
     lab: str
     faults: Path
+    brought_by: str
 
     @property
     def gate(self) -> str:
@@ -69,10 +71,10 @@ def targets() -> dict[str, Target]:
     Raises ReadinessError for one that another distribution brings and that cannot be used.
     """
     found: dict[str, Target] = {}
-    for target, brought_by in (*_packaged(), *_of_others()):
+    for target in (*_packaged(), *map(_of_other, entry_points(group=GROUP))):
         for other in found.values():
             if target.name == other.name or target.section.PREFIX == other.section.PREFIX:
-                raise ReadinessError(f"{brought_by}: {other.package} has its name or prefix")
+                raise ReadinessError(f"{target.brought_by}: {other.package} has its name or prefix")
         found[target.name] = target
     asked = [item.target for item in catalogue.load()]
     place = {name: asked.index(name) if name in asked else len(asked) for name in found}
@@ -89,39 +91,35 @@ def questions() -> dict[str, tuple[Target, Question]]:
     }
 
 
-def _packaged() -> Iterator[tuple[Target, str]]:
+def _packaged() -> Iterator[Target]:
+    faults = Path(import_module(_LAB).__path__[0]) / "faults"
     for module in iter_modules(__path__):
         if module.ispkg:
-            package = f"{__name__}.{module.name}"
-            lab = import_module(_LAB)
-            faults = Path(lab.__path__[0]) / "faults" / f"{module.name}.yaml"
+            name, package = module.name, f"{__name__}.{module.name}"
             section = _section(import_module(f"{package}.section"))
-            yield Target(module.name, section, package, f"{_LAB}.{module.name}", faults), package
+            path = faults / f"{name}.yaml"
+            yield Target(name, section, package, f"{_LAB}.{name}", path, package)
 
 
-def _of_others() -> Iterator[tuple[Target, str]]:
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        whose = entry.dist.name if entry.dist else "?"
-        brought_by = f"{whose} brings the target {entry.name} ({entry.value})"
-        yield _of_other(entry, brought_by), brought_by
-
-
-def _of_other(entry: EntryPoint, brought_by: str) -> Target:
+def _of_other(entry: EntryPoint) -> Target:
+    name, package = entry.name, entry.value
+    brought_by = f"{entry.dist.name if entry.dist else '?'} brings the target {name} ({package})"
     try:
-        package = import_module(entry.value)
-        section = _section(import_module(f"{entry.value}.section"))
+        section = _section(import_module(f"{package}.section"))
     except Exception as error:  # foreign code; a run without it would not ask what it should
         raise ReadinessError(f"{brought_by}, which cannot be loaded: {told(error)}") from error
-    faults = Path(package.__path__[0]) / "faults.yaml"
-    return Target(entry.name, section, entry.value, f"{entry.value}.lab", faults)
+    faults = Path(import_module(package).__path__[0]) / "faults.yaml"
+    return Target(name, section, package, f"{package}.lab", faults, brought_by)
 
 
 def _section(module: ModuleType) -> type[Section]:
-    (section,) = (
+    found = [
         value
         for value in vars(module).values()
         if isinstance(value, type)
         and issubclass(value, Section)
         and value.__module__ == module.__name__
-    )
-    return section
+    ]
+    if len(found) != 1:
+        raise ReadinessError(f"{module.__name__} has {len(found)} classes of Section, not one")
+    return found[0]
