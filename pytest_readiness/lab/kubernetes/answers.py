@@ -4,16 +4,18 @@ PYTEST_DONT_REWRITE
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
 
+from pytest_readiness.lab.exchange import Reply, json_reply, text_reply
 from pytest_readiness.lab.kubernetes import reviews, table
 from pytest_readiness.lab.kubernetes import status as k8s_status
 from pytest_readiness.lab.kubernetes.cells import Column, get_in
-from pytest_readiness.lab.kubernetes.discovery import ApiPath, Resource
+from pytest_readiness.lab.kubernetes.discovery import HEALTH, ApiPath, Resource
 from pytest_readiness.lab.kubernetes.faults import Deny
+from pytest_readiness.lab.kubernetes.status import failure
 from pytest_readiness.lab.kubernetes.store import (
     RESOURCE_VERSION,
     BadToken,
@@ -25,7 +27,6 @@ from pytest_readiness.lab.kubernetes.store import (
 )
 
 Json = dict[str, Any]
-_HEALTH = ("healthz", "livez", "readyz")
 _HEALTH_CHECKS = ("ping", "log", "etcd", "informer-sync", "poststarthook/start-apiserver-informers")
 
 
@@ -59,33 +60,6 @@ class Ask:
     user: User
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A reply; events, if any, are streamed instead of a body, then the stream is held open."""
-
-    status: int
-    body: bytes = b""
-    content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    events: Iterator[bytes] | None = None
-    hold_seconds: float = 0.0
-
-
-def json_reply(document: Json, status: int = 200) -> Reply:
-    """Return a document as a reply."""
-    return Reply(status, msgspec.json.encode(document) + b"\n")
-
-
-def text_reply(text: str, status: int = 200) -> Reply:
-    """Return plain text as a reply."""
-    return Reply(status, text.encode(), "text/plain; charset=utf-8")
-
-
-def failure(document: Json) -> Reply:
-    """Return a Status as a reply, with the HTTP status it names."""
-    return json_reply(document, document["code"])
-
-
 class Answers:
     """Answers requests from a store, a version and the rules of what is denied."""
 
@@ -117,10 +91,10 @@ class Answers:
         first = ask.path.split("/")[1]
         if ask.path == "/version":
             return json_reply(self._version)
-        if first in _HEALTH:
+        if first in HEALTH:
             return _health(ask)
         if ask.path == "/":
-            paths = ["/api", "/apis", "/version", *(f"/{name}" for name in _HEALTH)]
+            paths = ["/api", "/apis", "/version", *(f"/{name}" for name in HEALTH)]
             return json_reply({"paths": paths})
         document = self._store.resources.document(ask.path, ask.accept)
         if document is None:
@@ -178,7 +152,7 @@ class Answers:
         form = self._form(ask, asked.resource)
         if _is_true(ask, "watch"):
             hold = float(ask.query.get("timeoutSeconds") or 1800)
-            return Reply(200, events=_events(ask, form, items), hold_seconds=hold)
+            return Reply(200, [*_events(ask, form, items), hold])
         limit = _limit(ask.query.get("limit") or "0")
         part = page(items, limit, ask.query.get("continue", ""), selected=bool(labels or fields))
         metadata: Json = {"resourceVersion": RESOURCE_VERSION}
