@@ -41,7 +41,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.lab.exchange import HANG, RESET, Answer, Reply, Request, text_reply
+from pytest_readiness.lab.exchange import HANG, RESET, Reply, Request, Responder, text_reply
 
 Parsed = TypeVar("Parsed")
 _ELEMENT_KEYS = ("name", "type", "key")
@@ -101,7 +101,7 @@ class PathAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """Return the reply of the fault `status`, in the words of the target."""
         return text_reply(self.message or HTTPStatus(status).phrase, status)
 
-    def reply(self, request: Request, answer: Answer) -> Reply:
+    def reply(self, request: Request, answer: Responder) -> Reply:
         """Return what comes instead of the true answer."""
         match self.fault:
             case Fault.HANG:
@@ -152,7 +152,7 @@ class PathAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return msgspec.json.encode(document)
 
 
-def faulty(answer: Answer, faults: Sequence[PathAnswer]) -> Answer:
+def faulty(answer: Responder, faults: Sequence[PathAnswer]) -> Responder:
     """Return what answers with the faults, each as often as it may be used, and else as before."""
     left = [fault.times for fault in faults]
     lock = threading.Lock()

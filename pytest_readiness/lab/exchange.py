@@ -75,7 +75,7 @@ class Reply:
 # Two replies that are none: the connection stays open in silence, or is cut by RST.
 HANG = Reply(0)
 RESET = Reply(0)
-Answer = Callable[[Request], Reply]
+Responder = Callable[[Request], Reply]
 
 
 def json_reply(value: Any, status: int = 200) -> Reply:
@@ -110,7 +110,7 @@ class Login:
         return request.bearer in self.tokens or (basic is not None and basic in self.users.items())
 
 
-def routes(table: Mapping[str, Any], login: Login | None = None) -> Answer:
+def routes(table: Mapping[str, Any], login: Login | None = None) -> Responder:
     """Return what answers from a table: `METHOD PATTERN` (fnmatch, of the path) -> what to say.
 
     To say: a Reply, text, bytes, anything else as JSON, or a function of the request to one of

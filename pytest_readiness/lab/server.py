@@ -28,7 +28,7 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from pytest_readiness.lab.changes import Fault, PathAnswer, faulty
-from pytest_readiness.lab.exchange import HANG, RESET, Answer, Reply, Request
+from pytest_readiness.lab.exchange import HANG, RESET, Reply, Request, Responder
 
 _LOOK_EVERY = 0.05  # seconds until a wait sees that the client has gone, or the lab ends
 _HANDSHAKE_SECONDS = 10.0
@@ -42,7 +42,7 @@ class Server(TCPServer):
 
     def __init__(
         self,
-        answer: Answer,
+        answer: Responder,
         *,
         faults: Sequence[PathAnswer] = (),
         tls: ssl.SSLContext | None = None,

@@ -12,7 +12,7 @@ import msgspec
 from pytest_readiness.lab.exchange import Reply, json_reply, text_reply
 from pytest_readiness.lab.kubernetes import reviews, table
 from pytest_readiness.lab.kubernetes import status as k8s_status
-from pytest_readiness.lab.kubernetes.cells import Column, get_in
+from pytest_readiness.lab.kubernetes.cells import get_in
 from pytest_readiness.lab.kubernetes.discovery import HEALTH, ApiPath, Resource
 from pytest_readiness.lab.kubernetes.faults import Deny
 from pytest_readiness.lab.kubernetes.status import failure
@@ -219,7 +219,7 @@ class _Partial(_Form):
 class _Table(_Form):
     """Rows and columns (Table); include is Metadata, Object or None."""
 
-    def __init__(self, resource: Resource, columns: list[Column], include: str) -> None:
+    def __init__(self, resource: Resource, columns: list[table.Column], include: str) -> None:
         super().__init__(resource)
         self._columns = columns
         self._include = include
@@ -281,15 +281,15 @@ def _is_true(ask: Ask, name: str) -> bool:
 
 
 def _scale(thing: Json) -> Json:
-    labels = get_in(thing, "spec.selector.matchLabels", {})
+    labels = get_in(thing, ".spec.selector.matchLabels", {})
     keys = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: thing["metadata"][key] for key in keys},
-        "spec": {"replicas": get_in(thing, "spec.replicas", 0)},
+        "spec": {"replicas": get_in(thing, ".spec.replicas", 0)},
         "status": {
-            "replicas": get_in(thing, "status.replicas", 0),
+            "replicas": get_in(thing, ".status.replicas", 0),
             "selector": ",".join(f"{key}={value}" for key, value in labels.items()),
         },
     }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pytest_readiness.lab.exchange import Answer, Reply, Request
+from pytest_readiness.lab.exchange import Reply, Request, Responder
 from pytest_readiness.lab.kubernetes import status as k8s_status
 from pytest_readiness.lab.kubernetes.answers import ANONYMOUS, Ask, User
 from pytest_readiness.lab.kubernetes.discovery import bare
@@ -20,7 +20,7 @@ GZIP_FROM = 128 * 1024
 
 def interface(
     answer: Callable[[Ask], Reply], users: Mapping[str, User], default_user: User | None
-) -> Answer:
+) -> Responder:
     """Return what answers requests of the API.
 
     users: by bearer token. default_user: who shows neither token nor certificate; None: nobody.
