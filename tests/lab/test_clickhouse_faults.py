@@ -81,8 +81,8 @@ def test_asks_few_queries_and_all_of_them_read_only(lab: ClickHouseProcess) -> N
         assert request.parameters["readonly"] == "1"
         assert request.parameters["max_execution_time"] == "1"
         assert request.parameters["log_comment"] == "run-1"
-        assert request.headers["X-Readiness-Run"] == "run-1"
-        assert request.headers["User-Agent"].startswith("pytest-readiness/")
+        assert request.headers["x-readiness-run"] == "run-1"
+        assert request.headers["user-agent"].startswith("pytest-readiness/")
         hides = request.parameters["skip_unavailable_shards"]
         assert hides == ("1" if "system.one" in request.query else "0")
 

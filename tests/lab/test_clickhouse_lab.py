@@ -20,10 +20,11 @@ import clickhouse_connect
 import pytest
 
 from pytest_readiness.errors import ReadinessError
+from pytest_readiness.lab.changes import WorldError
 from pytest_readiness.lab.clickhouse import WORLD
 from pytest_readiness.lab.clickhouse.cluster import ClickHouseLab
 from pytest_readiness.lab.clickhouse.process import ClickHouseProcess
-from pytest_readiness.lab.clickhouse.world import ApiBackup, WorldError, listed, load_world, split
+from pytest_readiness.lab.clickhouse.world import ApiBackup, listed, load_world, split
 from pytest_readiness.lab.reference import load_faults
 
 
@@ -241,8 +242,8 @@ class TestWorlds:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"sq": "SELECT 1"}, "none of sql, cluster, answer, backup_api: 'sq'"),
-            ({"sql": "SELECT 1", "cluster": {}}, "not a mapping of one key"),
+            ({"sq": "SELECT 1"}, "unknown 'sq'; known: sql, cluster, answer, backup_api"),
+            ({"sql": "SELECT 1", "cluster": {}}, "exactly one of sql, cluster"),
             ({"sql": 1}, "Expected `str`, got `int`"),
             ({"cluster": {"shard": []}}, "unknown field `shard`"),
             ({"cluster": {"dead": ["ch-9"]}}, "dead hosts that are in no shard: ch-9"),
@@ -331,7 +332,7 @@ class TestLife:
         code = (
             "from pytest_readiness.lab.clickhouse import WORLD\n"
             "from pytest_readiness.lab.clickhouse.cluster import ClickHouseLab\n"
-            "from pytest_readiness.lab.clickhouse.world import WorldError\n"
+            "from pytest_readiness.lab.changes import WorldError\n"
             "with ClickHouseLab(WORLD):\n"
             "    try:\n"
             "        ClickHouseLab(WORLD).start()\n"

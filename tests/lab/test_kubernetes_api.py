@@ -15,12 +15,12 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from pytest_readiness import lab
+from pytest_readiness.lab.changes import WorldError
 from pytest_readiness.lab.kubernetes.api import KubernetesApi, load_world
 from pytest_readiness.lab.kubernetes.faults import (
     Deny,
     Fault,
     PathAnswer,
-    WorldError,
     apply_changes,
 )
 from pytest_readiness.lab.kubernetes.reviews import may

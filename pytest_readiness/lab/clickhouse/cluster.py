@@ -10,15 +10,15 @@ PYTEST_DONT_REWRITE
 """
 
 import ssl
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from pytest_readiness.clock import now
 from pytest_readiness.lab.clickhouse.engine import Engine
-from pytest_readiness.lab.clickhouse.http import Request, Server, Site
+from pytest_readiness.lab.clickhouse.http import Interface, Question, instead, question
 from pytest_readiness.lab.clickhouse.world import World, listed, load_world
+from pytest_readiness.lab.server import Server
 
 USER = "reader"
 
@@ -26,9 +26,9 @@ USER = "reader"
 class ClickHouseLab:
     """A cluster of the world in a folder, changed by `changes` (see world.py).
 
-    port: 0 for any. password: of the user `reader`; without one the user needs none. tls: serve
-    https with this context. Raises WorldError where the world is wrong, at construction already
-    for what is not SQL.
+    password: of the user `reader`; without one the user needs none. tls: serve https with this
+    context. Raises WorldError where the world is wrong, at construction already for what is not
+    SQL.
     """
 
     def __init__(
@@ -36,17 +36,14 @@ class ClickHouseLab:
         world: Path,
         changes: Sequence[Mapping[str, Any]] = (),
         *,
-        port: int = 0,
         password: str = "",
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._world: World = load_world(world, changes)
-        self._port = port
         self._password = password
         self._tls = tls
         self._engine: Engine | None = None
         self._server: Server | None = None
-        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -58,13 +55,14 @@ class ClickHouseLab:
     @property
     def url(self) -> str:
         """What readiness.ini has as [clickhouse] url."""
-        database = self._world.cluster.database
-        return f"clickhouse+{self._scheme}://{USER}@127.0.0.1:{self._port}/{database}"
+        scheme, address = self.backup_api.split("://")
+        return f"clickhouse+{scheme}://{USER}@{address}/{self._world.cluster.database}"
 
     @property
     def backup_api(self) -> str:
         """What readiness.ini has as [clickhouse] backup_api."""
-        return f"{self._scheme}://127.0.0.1:{self._port}"
+        assert self._server is not None, "the lab has no address before it is started"
+        return self._server.url
 
     @property
     def cluster(self) -> str:
@@ -72,47 +70,31 @@ class ClickHouseLab:
         return self._world.cluster.cluster
 
     @property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[Question]:
         """What has been asked so far; it is kept when the lab stops."""
-        return list(self._server.site.requests) if self._server is not None else []
+        asked = tuple(self._server.requests) if self._server is not None else ()
+        return [question(request) for request in asked]
 
     def start(self) -> None:
         """Start the engine and serve. Raises WorldError."""
         started = now()
         self._engine = engine = Engine(self._world)
         try:
-            version = engine.query("SELECT version()").decode().strip()
-            site = Site(
-                engine=engine,
-                version=version,
+            interface = Interface(
+                engine,
                 users={USER: self._password, "default": self._password},
-                answers=self._world.answers,
                 backups=lambda: listed(self._world.api, started),
             )
-            self._server = Server(("127.0.0.1", self._port), site)
+            faults = [instead(answer) for answer in self._world.answers]
+            self._server = Server(interface.answer, faults=faults, tls=self._tls).start()
         except BaseException:
             engine.close()
             raise
-        if self._tls is not None:
-            self._server.socket = self._tls.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        self._port = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
-        )
-        self._thread.start()
 
     def stop(self) -> None:
         """Stop serving, end the engine, remove its files."""
-        if self._thread is not None and self._server is not None:
+        if self._engine is not None and self._server is not None:
             self._server.stop()
-            self._thread.join()
-            self._thread = None
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-
-    @property
-    def _scheme(self) -> str:
-        return "https" if self._tls is not None else "http"

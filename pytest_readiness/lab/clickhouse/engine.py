@@ -23,7 +23,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.lab.clickhouse.world import Cluster, World, WorldError
+from pytest_readiness.lab.changes import WorldError
+from pytest_readiness.lab.clickhouse.world import Cluster, World
 
 # Each is loopback to getaddrinfo of glibc and of macOS, without DNS (inet_aton's short, hex, octal
 # and whole-number forms); the engine counts differently spelt names as different replicas.

@@ -9,25 +9,19 @@ servers have on a port of clickhouse-backup's own.
 PYTEST_DONT_REWRITE
 """
 
-import base64
 import gzip
 import json
 import re
-import socket
-import struct
-import threading
 import uuid
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from pytest_readiness.lab import changes
+from pytest_readiness.lab.changes import Fault
 from pytest_readiness.lab.clickhouse.engine import Engine, EngineError
-
-if TYPE_CHECKING:
-    from pytest_readiness.lab.clickhouse.world import Answer
+from pytest_readiness.lab.clickhouse.world import Answer
+from pytest_readiness.lab.exchange import Reply, Request, text_reply
 
 _FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*\Z", re.IGNORECASE)
 # Parameters that are the interface's own; every other one is a setting.
@@ -51,9 +45,19 @@ _STATUS = {
 }
 
 
+_PLAIN = "text/plain; charset=UTF-8"
+_PACKED = ("", "gzip", "deflate", "lz4")
+_FAULTS = {
+    "answer": Fault.STATUS,
+    "hang": Fault.HANG,
+    "reset": Fault.RESET,
+    "truncate": Fault.TRUNCATED,
+}
+
+
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked of the lab. parameters: of the URL, without the query's text."""
+class Question:
+    """What a request asks the lab. parameters: of the URL, without the query's text."""
 
     method: str
     path: str
@@ -67,247 +71,156 @@ class Request:
         return match[1] if match else None
 
 
-@dataclass(slots=True)
-class Site:
-    """What the handlers share. users: name -> password. backups: body of /backup/list."""
-
-    engine: Engine
-    version: str
-    users: dict[str, str]
-    answers: tuple["Answer", ...]
-    backups: Callable[[], str]
-    requests: list[Request] = field(default_factory=list)
-    used: dict[int, int] = field(default_factory=dict)
-    stopping: threading.Event = field(default_factory=threading.Event)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def answer(self, request: Request) -> "Answer | None":
-        """Note the request and return the answer that is put in place of the true one."""
-        with self.lock:
-            self.requests.append(request)
-            for number, answer in enumerate(self.answers):
-                used = self.used.get(number, 0)
-                matches = answer.path in request.path and answer.query in request.query
-                if matches and (answer.times is None or used < answer.times):
-                    self.used[number] = used + 1
-                    return answer
-        return None
+def question(request: Request) -> Question:
+    """Return a request as ClickHouse reads it; packed in a way unknown, its body stays as it is."""
+    parameters = request.parameters
+    parameters.pop("query", None)
+    query = _sql(request).decode("utf-8", "replace")
+    return Question(request.method, request.path, query, parameters, dict(request.headers))
 
 
-class Server(ThreadingHTTPServer):
-    """Serves one Site; `stop` also ends the connections that clients keep open."""
+class Instead(changes.PathAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An answer other than the true one, to what asks for its text. code: ClickHouse's."""
 
-    daemon_threads = True
-    block_on_close = False
+    query: str
+    code: int | None
 
-    def __init__(self, address: tuple[str, int], site: Site) -> None:
-        self.site = site
-        self._open: set[socket.socket] = set()
-        super().__init__(address, Handler)
+    def matches(self, request: Request) -> bool:
+        """Tell whether this answers the request, `times` aside."""
+        return super().matches(request) and self.query in question(request).query
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection and serve it in a thread."""
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Forget and close the connection."""
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def stop(self) -> None:
-        """End serving."""
-        self.site.stopping.set()
-        self.shutdown()
-        self.server_close()
-        for connection in tuple(self._open):
-            self.shutdown_request(connection)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that goes away in mid-answer is none of the lab's errors."""
+    def refusal(self, request: Request, status: int) -> Reply:
+        """Return the text as a server gives its exceptions."""
+        code = {} if self.code is None else {"X-ClickHouse-Exception-Code": str(self.code)}
+        return Reply(status, (self.message or "").encode(), _PLAIN, code)
 
 
-class Handler(BaseHTTPRequestHandler):
-    """One connection."""
+def instead(answer: Answer) -> Instead:
+    """Return the fault by path that an answer of the world is."""
+    fault = _FAULTS[answer.does]
+    return Instead(
+        path=f"*{answer.path}*",
+        fault=fault,
+        status=answer.status if fault is Fault.STATUS else None,
+        message=answer.body,
+        times=answer.times,
+        query=answer.query,
+        code=answer.code,
+    )
 
-    server: Server
-    protocol_version = "HTTP/1.1"
-    server_version = "readiness-lab"
-    # Header and body go out in two writes; Nagle's algorithm would hold the second one back.
-    disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:
-        """Answer a GET."""
-        self._serve()
+class Interface:
+    """Answers requests from the engine. users: name -> password. backups: /backup/list's body."""
 
-    def do_POST(self) -> None:
-        """Answer a POST."""
-        self._serve()
+    def __init__(
+        self, engine: Engine, users: Mapping[str, str], backups: Callable[[], str]
+    ) -> None:
+        self._engine = engine
+        self._users = users
+        self._backups = backups
+        self._version = engine.query("SELECT version()").decode().strip()
 
-    def do_HEAD(self) -> None:
-        """Answer as a GET, without the body."""
-        self._serve()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keep the terminal clean."""
-
-    def _serve(self) -> None:
-        url = urlsplit(self.path)
-        parameters = dict(parse_qsl(url.query, keep_blank_values=True))
-        try:
-            body = self._body()
-        except ValueError as error:
-            self._send(501, f"Code: 48. DB::Exception: {error}. (NOT_IMPLEMENTED)\n".encode(), {})
-            return
-        # The body of an INSERT is data, and any other one the rest of the query.
-        data = b"\n".join(filter(None, (parameters.pop("query", "").encode(), body)))
-        query = data.decode("utf-8", "replace")
-        request = Request(self.command, url.path, query, parameters, dict(self.headers.items()))
-        answer = self.server.site.answer(request)
-        if answer is not None:
-            self._answer(answer)
-        elif url.path == "/ping" or (url.path == "/replicas_status" and not query):
-            self._send(200, b"Ok.\n", {"Content-Type": "text/html; charset=UTF-8"})
-        elif url.path == "/backup/list":
-            listed = self.server.site.backups().encode()
-            self._send(200, listed, {"Content-Type": "application/json; charset=UTF-8"})
-        elif url.path != "/":
-            self._send(404, f"There is no handle {url.path}\n".encode(), {})
-        elif not query:
-            self._send(200, b"Ok.\n", {"Content-Type": "text/html; charset=UTF-8"})
-        else:
-            self._query(request, data)
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            data = b"".join(iter(self._chunk, b""))
-        else:
-            data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        return _unpacked(data, self.headers.get("Content-Encoding") or "")
-
-    def _chunk(self) -> bytes:
-        length = int(self.rfile.readline().split(b";")[0], 16)
-        data = self.rfile.read(length)
-        self.rfile.readline()
-        return data
-
-    def _query(self, request: Request, sql: bytes) -> None:
-        user, refused = self._user(request)
+    def answer(self, request: Request) -> Reply:
+        """Answer one request."""
+        packed = request.headers.get("content-encoding", "")
+        if packed not in _PACKED:
+            said = f"the lab does not read Content-Encoding {packed}"
+            return text_reply(f"Code: 48. DB::Exception: {said}. (NOT_IMPLEMENTED)\n", 501)
+        asked = question(request)
+        if asked.path == "/ping" or (asked.path in ("/", "/replicas_status") and not asked.query):
+            return Reply(200, b"Ok.\n", "text/html; charset=UTF-8")
+        if asked.path == "/backup/list":
+            return Reply(200, self._backups().encode(), "application/json; charset=UTF-8")
+        if asked.path != "/":
+            return text_reply(f"There is no handle {asked.path}\n", 404)
+        user, refused = self._user(request, asked)
         if refused:
-            code = 194 if not request.headers.get("Authorization") and not user else 516
-            self._refuse(code, f"Code: {code}. DB::Exception: {refused}", request)
-            return
+            code = 194 if "authorization" not in request.headers and not user else 516
+            return self._refuse(code, f"Code: {code}. DB::Exception: {refused}", asked)
+        return self._result(asked, _sql(request))
+
+    def _result(self, asked: Question, sql: bytes) -> Reply:
         settings = {
             name: value
-            for name, value in request.parameters.items()
+            for name, value in asked.parameters.items()
             if name not in _RESERVED and not name.startswith("param_")
         }
-        if request.method != "POST":
+        if asked.method != "POST":
             settings.setdefault("readonly", "2")
-        asked = request.headers.get("X-ClickHouse-Format") or "TabSeparated"
-        format = request.named_format() or request.parameters.get("default_format", asked)
+        default = asked.headers.get("x-clickhouse-format") or "TabSeparated"
+        format = asked.named_format() or asked.parameters.get("default_format", default)
         try:
-            data = self.server.site.engine.query(
+            data = self._engine.query(
                 sql,
                 format=format,
-                database=request.parameters.get("database", ""),
+                database=asked.parameters.get("database", ""),
                 settings=settings,
                 parameters={
                     name.removeprefix("param_"): value
-                    for name, value in request.parameters.items()
+                    for name, value in asked.parameters.items()
                     if name.startswith("param_")
                 },
             )
         except EngineError as error:
-            self._refuse(error.code, str(error), request)
-            return
-        headers = {**self._headers(request), "X-ClickHouse-Format": format}
-        if request.parameters.get("enable_http_compression") == "1":
-            data = self._compressed(data, headers)
-        self._send(200, data, headers)
+            return self._refuse(error.code, str(error), asked)
+        headers = {**_headers(asked), "X-ClickHouse-Format": format}
+        if asked.parameters.get("enable_http_compression") == "1":
+            data = _compressed(data, asked, headers)
+        return Reply(200, data, _PLAIN, headers)
 
-    def _user(self, request: Request) -> tuple[str, str]:
+    def _user(self, request: Request, asked: Question) -> tuple[str, str]:
         """Return who asks, and why not, if so."""
-        user = request.headers.get("X-ClickHouse-User") or request.parameters.get("user", "")
-        password = request.headers.get("X-ClickHouse-Key") or request.parameters.get("password", "")
-        scheme, _, value = (request.headers.get("Authorization") or "").partition(" ")
-        if scheme.lower() == "basic":
-            try:
-                user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
-            except ValueError:
-                return "", "Authentication failed: the header is not base64. (BAD_ARGUMENTS)"
-        users = self.server.site.users
-        if users.get(user or "default") == password:
+        user = asked.headers.get("x-clickhouse-user") or asked.parameters.get("user", "")
+        password = asked.headers.get("x-clickhouse-key") or asked.parameters.get("password", "")
+        try:
+            user, password = request.basic or (user, password)
+        except ValueError:
+            return "", "Authentication failed: the header is not base64. (BAD_ARGUMENTS)"
+        if self._users.get(user or "default") == password:
             return user, ""
         return user, (
             f"{user or 'default'}: Authentication failed: password is incorrect, or there is no "
             "user with such name. (AUTHENTICATION_FAILED)"
         )
 
-    def _headers(self, request: Request) -> dict[str, str]:
-        summary = {"read_rows": "0", "read_bytes": "0", "written_rows": "0", "written_bytes": "0"}
-        return {
-            "Content-Type": "text/plain; charset=UTF-8",
-            "X-ClickHouse-Server-Display-Name": "lab",
-            "X-ClickHouse-Query-Id": request.parameters.get("query_id") or str(uuid.uuid4()),
-            "X-ClickHouse-Timezone": "UTC",
-            "X-ClickHouse-Summary": json.dumps(summary),
-        }
-
-    def _compressed(self, data: bytes, headers: dict[str, str]) -> bytes:
-        accepted = [part.split(";")[0].strip() for part in self._accepts().split(",")]
-        if "gzip" in accepted:
-            headers["Content-Encoding"] = "gzip"
-            return gzip.compress(data, 1)
-        if "deflate" in accepted:
-            headers["Content-Encoding"] = "deflate"
-            return zlib.compress(data, 1)
-        return data
-
-    def _accepts(self) -> str:
-        return str(self.headers.get("Accept-Encoding") or "")
-
-    def _refuse(self, code: int, text: str, request: Request) -> None:
-        headers = {**self._headers(request), "X-ClickHouse-Exception-Code": str(code)}
+    def _refuse(self, code: int, text: str, asked: Question) -> Reply:
+        headers = {**_headers(asked), "X-ClickHouse-Exception-Code": str(code)}
         if code == 194:
             headers["WWW-Authenticate"] = 'Basic realm="ClickHouse server HTTP API"'
-        body = f"{text} (version {self.server.site.version})\n"
-        self._send(_STATUS.get(code, 500), body.encode(), headers)
+        body = f"{text} (version {self._version})\n"
+        return Reply(_STATUS.get(code, 500), body.encode(), _PLAIN, headers)
 
-    def _answer(self, answer: "Answer") -> None:
-        match answer.does:
-            case "hang":
-                self.server.site.stopping.wait()
-                self.close_connection = True
-            case "reset":
-                # Linger of 0 s: the kernel sends RST instead of FIN.
-                linger = struct.pack("ii", 1, 0)
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                self.close_connection = True
-            case "truncate":
-                self._send(answer.status, answer.body.encode(), {}, promised=1 << 16)
-                self.close_connection = True
-            case _:
-                headers = {"Content-Type": "text/plain; charset=UTF-8"}
-                if answer.code is not None:
-                    headers["X-ClickHouse-Exception-Code"] = str(answer.code)
-                self._send(answer.status, answer.body.encode(), headers)
 
-    def _send(self, status: int, body: bytes, headers: dict[str, str], promised: int = 0) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(promised or len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+def _headers(asked: Question) -> dict[str, str]:
+    summary = {"read_rows": "0", "read_bytes": "0", "written_rows": "0", "written_bytes": "0"}
+    return {
+        "X-ClickHouse-Server-Display-Name": "lab",
+        "X-ClickHouse-Query-Id": asked.parameters.get("query_id") or str(uuid.uuid4()),
+        "X-ClickHouse-Timezone": "UTC",
+        "X-ClickHouse-Summary": json.dumps(summary),
+    }
+
+
+def _compressed(data: bytes, asked: Question, headers: dict[str, str]) -> bytes:
+    accepts = asked.headers.get("accept-encoding", "")
+    accepted = [part.split(";")[0].strip() for part in accepts.split(",")]
+    if "gzip" in accepted:
+        headers["Content-Encoding"] = "gzip"
+        return gzip.compress(data, 1)
+    if "deflate" in accepted:
+        headers["Content-Encoding"] = "deflate"
+        return zlib.compress(data, 1)
+    return data
+
+
+def _sql(request: Request) -> bytes:
+    """Return the text of the query; the body of an INSERT is data, any other one its rest."""
+    body = _unpacked(request.body, request.headers.get("content-encoding", ""))
+    return b"\n".join(filter(None, (request.parameters.get("query", "").encode(), body)))
 
 
 def _unpacked(data: bytes, encoding: str) -> bytes:
-    """Return the body of a request as it was before its Content-Encoding. Raises ValueError."""
     match encoding:
-        case "":
-            return data
         case "gzip":
             return gzip.decompress(data)
         case "deflate":
@@ -318,4 +231,4 @@ def _unpacked(data: bytes, encoding: str) -> bytes:
 
             return bytes(frame.decompress(data))
         case _:
-            raise ValueError(f"the lab does not read Content-Encoding {encoding}")
+            return data

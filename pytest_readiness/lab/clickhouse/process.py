@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TextIO
 
 from pytest_readiness.errors import ReadinessError
+from pytest_readiness.lab.changes import WorldError
 from pytest_readiness.lab.clickhouse.cluster import ClickHouseLab
-from pytest_readiness.lab.clickhouse.http import Request
-from pytest_readiness.lab.clickhouse.world import WorldError
+from pytest_readiness.lab.clickhouse.http import Question
 
 
 class Addresses(NamedTuple):
@@ -58,9 +58,9 @@ class ClickHouseProcess:
             raise WorldError(answer["error"])
         return Addresses(**answer)
 
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[Question]:
         """Return what has been asked since the last start."""
-        return [Request(**request) for request in self._say({"requests": True})["requests"]]
+        return [Question(**request) for request in self._say({"requests": True})["requests"]]
 
     def _say(self, command: Mapping[str, Any]) -> dict[str, Any]:
         process = self._process
@@ -82,8 +82,8 @@ def serve(world: Path, commands: TextIO, answers: TextIO) -> None:
         for line in commands:
             command = json.loads(line)
             if "requests" in command:
-                asked = [asdict(request) for request in lab.requests] if lab else []
-                answer: dict[str, Any] = {"requests": asked}
+                found = [asdict(asked) for asked in lab.requests] if lab else []
+                answer: dict[str, Any] = {"requests": found}
             else:
                 if lab is not None:
                     lab.stop()

@@ -31,16 +31,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from pytest_readiness.errors import ReadinessError
+from pytest_readiness.lab.changes import WorldError, at, convert, each
 
 _STATEMENT_END = re.compile(r";[ \t]*$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
 _AGE = re.compile(r"(\d+)([mhd])\Z")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-class WorldError(ReadinessError):
-    """A world, or a change of it, that makes no sense; the message says where."""
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,29 +89,25 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 def load_world(folder: Path, changes: Iterable[Mapping[str, Any]] = ()) -> World:
     """Read the world of the folder and apply the changes. Raises WorldError."""
     cluster = _yaml(folder / "cluster.yaml")
-    api = _convert(_yaml(folder / "backup_api.yaml"), tuple[ApiBackup, ...], "backup_api.yaml")
+    with at("backup_api.yaml"):
+        api = convert(_yaml(folder / "backup_api.yaml"), tuple[ApiBackup, ...])
     statements = [
         statement
         for path in sorted(folder.glob("*.sql"))
         for statement in split(path.read_text(encoding="utf-8"))
     ]
     answers: list[Answer] = []
-    for number, change in enumerate(changes):
-        where = f"change {number}"
-        if not isinstance(change, Mapping) or len(change) != 1:
-            raise WorldError(f"{where} is not a mapping of one key: {change!r}")
-        ((key, value),) = change.items()
-        match key:
-            case "sql":
-                statements += split(_convert(value, str, where))
-            case "cluster":
-                cluster = {**cluster, **_convert(value, dict[str, Any], where)}
-            case "answer":
-                answers.append(_convert(value, Answer, where))
-            case "backup_api":
-                api = _convert(value, tuple[ApiBackup, ...], where)
-            case _:
-                raise WorldError(f"{where} is none of sql, cluster, answer, backup_api: {key!r}")
+    for where, verb, argument in each(changes, ("sql", "cluster", "answer", "backup_api")):
+        with at(where):
+            match verb:
+                case "sql":
+                    statements += split(convert(argument, str))
+                case "cluster":
+                    cluster = {**cluster, **convert(argument, dict[str, Any])}
+                case "answer":
+                    answers.append(convert(argument, Answer))
+                case _:
+                    api = convert(argument, tuple[ApiBackup, ...])
     return World(
         cluster=_cluster(cluster), statements=tuple(statements), answers=tuple(answers), api=api
     )
@@ -148,7 +140,8 @@ def listed(backups: Iterable[ApiBackup], now: datetime) -> str:
 
 
 def _cluster(values: object) -> Cluster:
-    cluster: Cluster = _convert(values, Cluster, "cluster")
+    with at("cluster"):
+        cluster = convert(values, Cluster)
     hosts = [host for shard in cluster.shards for host in shard]
     if len(set(hosts)) != len(hosts):
         raise WorldError(f"a host stands twice in shards: {', '.join(hosts)}")
@@ -173,11 +166,3 @@ def _yaml(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise WorldError(f"{path}: {error}") from None
-
-
-def _convert(value: object, type: Any, where: str) -> Any:
-    """Check the value against the type; Any, because a checker cannot name such a parameter."""
-    try:
-        return msgspec.convert(value, type=type)
-    except msgspec.ValidationError as error:
-        raise WorldError(f"{where}: {error}") from None

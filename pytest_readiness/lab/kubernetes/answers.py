@@ -4,16 +4,18 @@ PYTEST_DONT_REWRITE
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
 
+from pytest_readiness.lab.exchange import Reply, json_reply, text_reply
 from pytest_readiness.lab.kubernetes import reviews, table
 from pytest_readiness.lab.kubernetes import status as k8s_status
-from pytest_readiness.lab.kubernetes.cells import Column, get_in
-from pytest_readiness.lab.kubernetes.discovery import ApiPath, Resource
+from pytest_readiness.lab.kubernetes.cells import get_in
+from pytest_readiness.lab.kubernetes.discovery import HEALTH, ApiPath, Resource
 from pytest_readiness.lab.kubernetes.faults import Deny
+from pytest_readiness.lab.kubernetes.status import failure
 from pytest_readiness.lab.kubernetes.store import (
     RESOURCE_VERSION,
     BadToken,
@@ -25,7 +27,6 @@ from pytest_readiness.lab.kubernetes.store import (
 )
 
 Json = dict[str, Any]
-_HEALTH = ("healthz", "livez", "readyz")
 _HEALTH_CHECKS = ("ping", "log", "etcd", "informer-sync", "poststarthook/start-apiserver-informers")
 
 
@@ -59,33 +60,6 @@ class Ask:
     user: User
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A reply; events, if any, are streamed instead of a body, then the stream is held open."""
-
-    status: int
-    body: bytes = b""
-    content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    events: Iterator[bytes] | None = None
-    hold_seconds: float = 0.0
-
-
-def json_reply(document: Json, status: int = 200) -> Reply:
-    """Return a document as a reply."""
-    return Reply(status, msgspec.json.encode(document) + b"\n")
-
-
-def text_reply(text: str, status: int = 200) -> Reply:
-    """Return plain text as a reply."""
-    return Reply(status, text.encode(), "text/plain; charset=utf-8")
-
-
-def failure(document: Json) -> Reply:
-    """Return a Status as a reply, with the HTTP status it names."""
-    return json_reply(document, document["code"])
-
-
 class Answers:
     """Answers requests from a store, a version and the rules of what is denied."""
 
@@ -117,10 +91,10 @@ class Answers:
         first = ask.path.split("/")[1]
         if ask.path == "/version":
             return json_reply(self._version)
-        if first in _HEALTH:
+        if first in HEALTH:
             return _health(ask)
         if ask.path == "/":
-            paths = ["/api", "/apis", "/version", *(f"/{name}" for name in _HEALTH)]
+            paths = ["/api", "/apis", "/version", *(f"/{name}" for name in HEALTH)]
             return json_reply({"paths": paths})
         document = self._store.resources.document(ask.path, ask.accept)
         if document is None:
@@ -178,7 +152,7 @@ class Answers:
         form = self._form(ask, asked.resource)
         if _is_true(ask, "watch"):
             hold = float(ask.query.get("timeoutSeconds") or 1800)
-            return Reply(200, events=_events(ask, form, items), hold_seconds=hold)
+            return Reply(200, [*_events(ask, form, items), hold])
         limit = _limit(ask.query.get("limit") or "0")
         part = page(items, limit, ask.query.get("continue", ""), selected=bool(labels or fields))
         metadata: Json = {"resourceVersion": RESOURCE_VERSION}
@@ -245,7 +219,7 @@ class _Partial(_Form):
 class _Table(_Form):
     """Rows and columns (Table); include is Metadata, Object or None."""
 
-    def __init__(self, resource: Resource, columns: list[Column], include: str) -> None:
+    def __init__(self, resource: Resource, columns: list[table.Column], include: str) -> None:
         super().__init__(resource)
         self._columns = columns
         self._include = include
@@ -307,15 +281,15 @@ def _is_true(ask: Ask, name: str) -> bool:
 
 
 def _scale(thing: Json) -> Json:
-    labels = get_in(thing, "spec.selector.matchLabels", {})
+    labels = get_in(thing, ".spec.selector.matchLabels", {})
     keys = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: thing["metadata"][key] for key in keys},
-        "spec": {"replicas": get_in(thing, "spec.replicas", 0)},
+        "spec": {"replicas": get_in(thing, ".spec.replicas", 0)},
         "status": {
-            "replicas": get_in(thing, "status.replicas", 0),
+            "replicas": get_in(thing, ".status.replicas", 0),
             "selector": ",".join(f"{key}={value}" for key, value in labels.items()),
         },
     }

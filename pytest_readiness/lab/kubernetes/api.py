@@ -20,29 +20,28 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from pytest_readiness.lab.changes import WorldError, at
 from pytest_readiness.lab.kubernetes.answers import Answers, User
 from pytest_readiness.lab.kubernetes.faults import (
     VERSION,
     Deny,
-    Fault,
     Object,
     PathAnswer,
-    WorldError,
     check_object,
     identity,
 )
-from pytest_readiness.lab.kubernetes.http import Faults, RecordedRequest, Wire
+from pytest_readiness.lab.kubernetes.http import interface
 from pytest_readiness.lab.kubernetes.store import Store
+from pytest_readiness.lab.server import Server
 from pytest_readiness.lab.tls import TlsFiles, write_tls
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class KubernetesApi:
-    """Serves objects as a Kubernetes API; start() and stop(), or a `with` block.
+class KubernetesApi(Server):
+    """Serves objects as a Kubernetes API.
 
     objects: as in YAML: apiVersion, kind, metadata.name and whatever else.
     version: the whole answer of /version, default v1.36.3.
@@ -65,56 +64,22 @@ class KubernetesApi:
         tls_dir: Path | None = None,
     ) -> None:
         self._tls: TlsFiles | None = None if tls_dir is None else write_tls(tls_dir)
-        self._tokens = dict(tokens or {})
-        needs_login = self._tls is not None or bool(self._tokens)
-        self._wire = Wire(
-            answer=Answers(Store(objects), version or VERSION, denies).answer,
-            faults=Faults(answers),
-            users={token: User(name) for token, name in self._tokens.items()},
-            default_user=None if needs_login else User("lab"),
-            context=None if self._tls is None else self._tls.server_context(ask_client=True),
-            listens=all(answer.fault is not Fault.REFUSE for answer in answers),
+        users = {token: User(name) for token, name in (tokens or {}).items()}
+        needs_login = self._tls is not None or bool(users)
+        super().__init__(
+            interface(
+                Answers(Store(objects), version or VERSION, denies).answer,
+                users,
+                None if needs_login else User("lab"),
+            ),
+            faults=answers,
+            tls=None if self._tls is None else self._tls.server_context(ask_client=True),
         )
-
-    def start(self) -> Self:
-        """Listen on a free port of 127.0.0.1."""
-        self._wire.start()
-        return self
-
-    def stop(self) -> None:
-        """Close the port and every connection, hanging ones too, and wait for the threads."""
-        self._wire.stop()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    @property
-    def url(self) -> str:
-        """Return `https://127.0.0.1:PORT`, without a slash at its end."""
-        scheme = "http" if self._tls is None else "https"
-        return f"{scheme}://127.0.0.1:{self._wire.server_address[1]}"
 
     @property
     def ca_file(self) -> Path | None:
         """Return the certificate of the lab's own authority, None for http."""
         return None if self._tls is None else self._tls.ca
-
-    @property
-    def requests(self) -> list[RecordedRequest]:
-        """Return what has been asked so far, in order."""
-        return list(self._wire.requests)
-
-    def asked(self, path: str, *, method: str = "GET") -> int:
-        """Return how many requests for exactly that path (without query) came."""
-        return sum((it.method, it.path) == (method, path) for it in self.requests)
 
     def write_kubeconfig(
         self, path: Path, *, token: str | None = None, context: str = "lab", namespace: str = ""
@@ -169,10 +134,8 @@ def load_world(folder: Path) -> list[Object]:
         except yaml.YAMLError as error:
             raise WorldError(f"{file.name}: {error}") from None
         for thing in _flat(documents):
-            try:
+            with at(file.name):
                 check_object(thing)
-            except WorldError as error:
-                raise WorldError(f"{file.name}: {error}") from None
             if identity(thing) in world:
                 raise WorldError(f"{file.name}: {'/'.join(identity(thing))} is given twice")
             world[identity(thing)] = thing

@@ -1,29 +1,42 @@
-"""Cells of the tables of the lab's Kubernetes API: one function a column.
+"""Cells of the tables of the lab's Kubernetes API: what tables.yaml names, and paths.
+
+A function gets the object and the arguments that stand in tables.yaml, and returns the cell.
 
 PYTEST_DONT_REWRITE
 """
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+import re
+from collections.abc import Mapping
+from typing import Any
 
 Object = Mapping[str, Any]
-Getter = Callable[[Object], Any]
+# The steps of JSONPath that tables and most CustomResourceDefinitions use.
+_STEP = re.compile(r'\.?(?P<name>[^.\[]+)|\[\*\]|\[\?\(@\.(?P<key>\w+)=="(?P<word>[^"]*)"\)\]')
+_MODES = {
+    "ReadWriteOnce": "RWO",
+    "ReadOnlyMany": "ROX",
+    "ReadWriteMany": "RWX",
+    "ReadWriteOncePod": "RWOP",
+}
 
 
-class Column(NamedTuple):
-    """One column; wide ones are printed by `-o wide` alone."""
-
-    name: str
-    get: Getter
-    wide: bool = False
+def find(thing: Any, path: str) -> list[Any]:
+    """Return every value at a path like `.a.b`, `.a[*].b` or `.a[?(@.type=="x")].b`."""
+    found = [thing]
+    for step in _STEP.finditer(path):
+        name, key, word = step["name"], step["key"], step["word"]
+        if name:
+            inside = (it.get(name) for it in found if isinstance(it, Mapping))
+            found = [it for it in inside if it is not None]
+        else:
+            found = [one for it in found for one in it if not key or one.get(key) == word]
+    return found
 
 
 def get_in(thing: Any, path: str, default: Any = None) -> Any:
-    """Return the value at a dotted path, default where anything on the way is missing."""
-    for part in path.split("."):
-        thing = thing.get(part) if isinstance(thing, Mapping) else None
-    return default if thing is None else thing
+    """Return the first value at a path, default where anything on the way is missing."""
+    return next(iter(find(thing, path)), default)
 
 
 def age(since: str | None, now: datetime.datetime | None = None) -> str:
@@ -48,216 +61,157 @@ def age(since: str | None, now: datetime.datetime | None = None) -> str:
     return f"{days}d" if days < 730 else f"{days // 365}y"
 
 
-def at(path: str, default: Any = "<none>") -> Getter:
-    """Return the getter of a dotted path."""
-    return lambda thing: get_in(thing, path, default)
+def since(thing: Object, path: str = ".metadata.creationTimestamp") -> str:
+    """Return the age of a timestamp, of the object itself without a path."""
+    return age(get_in(thing, path))
 
 
-def count(path: str) -> Getter:
-    """Return the getter of the number of entries at a path."""
-    return lambda thing: str(len(get_in(thing, path, ())))
+def count(thing: Object, path: str) -> str:
+    """Return the number of entries at a path."""
+    return str(len(get_in(thing, path, ())))
 
 
-def join(values: Iterable[Any]) -> str:
-    """Return the values with commas between them."""
-    return ",".join(str(value) for value in values) or "<none>"
+def of(thing: Object, left: str, right: str) -> str:
+    """Return `left/right`."""
+    return f"{get_in(thing, left, 0)}/{get_in(thing, right, 0)}"
 
 
-def of(left: str, right: str) -> Getter:
-    """Return the getter of `left/right`."""
-    return lambda thing: f"{get_in(thing, left, 0)}/{get_in(thing, right, 0)}"
+def join(thing: Object, path: str, nothing: str = "<none>") -> str:
+    """Return the values at a path with commas between them."""
+    return ",".join(map(str, find(thing, path))) or nothing
 
 
-def since(path: str) -> Getter:
-    """Return the getter of the age of a timestamp."""
-    return lambda thing: age(get_in(thing, path))
+def labels(thing: Object, path: str) -> str:
+    """Return a mapping as `key=value,...`."""
+    return ",".join(f"{key}={it}" for key, it in get_in(thing, path, {}).items()) or "<none>"
 
 
-def quota_requests(thing: Object) -> str:
-    """Return the cell `request`: `pods: 3/10, ...` of what is no limit."""
-    return _quota(thing, limits=False)
+def modes(thing: Object, path: str) -> str:
+    """Return access modes in short."""
+    return ",".join(_MODES.get(mode, mode) for mode in get_in(thing, path, ()))
 
 
-def quota_limits(thing: Object) -> str:
-    """Return the cell `limit`: the same of limits.cpu and its like."""
-    return _quota(thing, limits=True)
-
-
-def _quota(thing: Object, *, limits: bool) -> str:
-    hard = get_in(thing, "status.hard", {})
-    used = get_in(thing, "status.used", {})
+def quota(thing: Object, which: str) -> str:
+    """Return `pods: 3/10, ...`: the limits (limits.cpu and its like), or all the others."""
+    hard, used = get_in(thing, ".status.hard", {}), get_in(thing, ".status.used", {})
     return ", ".join(
         f"{name}: {used.get(name, 0)}/{hard[name]}"
         for name in sorted(hard)
-        if name.startswith("limits") is limits
+        if name.startswith("limits") is (which == "limits")
     )
-
-
-def images(thing: Object) -> str:
-    """Return the cell `images`."""
-    return join(it.get("image") for it in get_in(thing, "spec.template.spec.containers", ()))
-
-
-def containers(thing: Object) -> str:
-    """Return the cell `containers`."""
-    return join(it.get("name") for it in get_in(thing, "spec.template.spec.containers", ()))
-
-
-def selector(path: str) -> Getter:
-    """Return the getter of a mapping as `key=value,...`."""
-    return lambda thing: join(f"{k}={v}" for k, v in get_in(thing, path, {}).items())
 
 
 def node_status(thing: Object) -> str:
-    """Return the cell `node status`."""
-    conditions = {it["type"]: it["status"] for it in get_in(thing, "status.conditions", ())}
-    words = {"True": "Ready", "False": "NotReady"}
-    status = words.get(conditions.get("Ready", ""), "Unknown")
-    return f"{status},SchedulingDisabled" if get_in(thing, "spec.unschedulable") else status
+    """Return `Ready`, `NotReady` or `Unknown`, and whether the node is cordoned."""
+    ready = get_in(thing, '.status.conditions[?(@.type=="Ready")].status')
+    status = {"True": "Ready", "False": "NotReady"}.get(ready, "Unknown")
+    return f"{status},SchedulingDisabled" if get_in(thing, ".spec.unschedulable") else status
 
 
 def node_roles(thing: Object) -> str:
-    """Return the cell `node roles`."""
+    """Return what the labels `node-role.kubernetes.io/ROLE` name."""
     prefix = "node-role.kubernetes.io/"
-    labels = get_in(thing, "metadata.labels", {})
-    return join(sorted(key[len(prefix) :] for key in labels if key.startswith(prefix)))
-
-
-def node_address(kind: str) -> Getter:
-    """Return the getter of the address of that type."""
-
-    def get(thing: Object) -> str:
-        found = (it for it in get_in(thing, "status.addresses", ()) if it["type"] == kind)
-        return str(next((it["address"] for it in found), "<none>"))
-
-    return get
+    keys = sorted(get_in(thing, ".metadata.labels", {}))
+    return ",".join(key[len(prefix) :] for key in keys if key.startswith(prefix)) or "<none>"
 
 
 def pod_ready(thing: Object) -> str:
-    """Return the cell `pod ready`."""
-    statuses = get_in(thing, "status.containerStatuses", ())
-    ready = sum(1 for it in statuses if it.get("ready"))
-    return f"{ready}/{len(get_in(thing, 'spec.containers', ()))}"
+    """Return how many of the containers are ready."""
+    ready = sum(bool(it) for it in find(thing, ".status.containerStatuses[*].ready"))
+    return f"{ready}/{len(get_in(thing, '.spec.containers', ()))}"
 
 
 def pod_status(thing: Object) -> Any:
-    """Return the cell `pod status`."""
-    if get_in(thing, "metadata.deletionTimestamp"):
+    """Return the phase, or why a container does not run."""
+    if get_in(thing, ".metadata.deletionTimestamp"):
         return "Terminating"
-    for it in get_in(thing, "status.containerStatuses", ()):
-        for state in ("waiting", "terminated"):
-            reason = get_in(it, f"state.{state}.reason")
-            if reason:
-                return reason
-    return get_in(thing, "status.reason") or get_in(thing, "status.phase", "Unknown")
+    for it in get_in(thing, ".status.containerStatuses", ()):
+        reason = get_in(it, ".state.waiting.reason") or get_in(it, ".state.terminated.reason")
+        if reason:
+            return reason
+    return get_in(thing, ".status.reason") or get_in(thing, ".status.phase", "Unknown")
 
 
 def pod_restarts(thing: Object) -> str:
-    """Return the cell `pod restarts`."""
-    statuses = get_in(thing, "status.containerStatuses", ())
-    return str(sum(it.get("restartCount", 0) for it in statuses))
+    """Return the restarts of all containers."""
+    return str(sum(find(thing, ".status.containerStatuses[*].restartCount")))
 
 
 def service_ports(thing: Object) -> str:
-    """Return the cell `service ports`."""
+    """Return `80/TCP,443:30443/TCP`."""
+    shown = []
+    for port in get_in(thing, ".spec.ports", ()):
+        node_port = f":{port['nodePort']}" if port.get("nodePort") else ""
+        shown.append(f"{port.get('port')}{node_port}/{port.get('protocol', 'TCP')}")
+    return ",".join(shown) or "<none>"
 
-    def port(it: Object) -> str:
-        node_port = f":{it['nodePort']}" if it.get("nodePort") else ""
-        return f"{it.get('port')}{node_port}/{it.get('protocol', 'TCP')}"
 
-    return join(port(it) for it in get_in(thing, "spec.ports", ()))
+def external(thing: Object, nothing: str) -> str:
+    """Return the addresses of the load balancer."""
+    found = find(thing, ".status.loadBalancer.ingress[*]")
+    return ",".join(str(it.get("ip") or it.get("hostname")) for it in found) or nothing
 
 
-def external_ip(thing: Object) -> str:
-    """Return the cell `external ip`."""
-    found = get_in(thing, "status.loadBalancer.ingress", ())
-    return join(it.get("ip") or it.get("hostname") for it in found)
+def ingress_ports(thing: Object) -> str:
+    """Return the ports that an Ingress has with TLS, or without."""
+    return "80, 443" if get_in(thing, ".spec.tls") else "80"
 
 
 def endpoints(thing: Object) -> str:
-    """Return the cell `endpoints`."""
-    return join(
-        f"{address['ip']}:{port.get('port')}"
-        for subset in get_in(thing, "subsets", ())
-        for address in subset.get("addresses") or ()
-        for port in subset.get("ports") or ()
-    )
-
-
-def slice_ports(thing: Object) -> str:
-    """Return the cell `slice ports`."""
-    return join(port.get("port") for port in get_in(thing, "ports", ()))
-
-
-def slice_addresses(thing: Object) -> str:
-    """Return the cell `slice addresses`."""
-    found = get_in(thing, "endpoints", ())
-    return join(address for it in found for address in it.get("addresses") or ())
+    """Return `address:port` of every address and port."""
+    shown = [
+        f"{address}:{port}"
+        for subset in get_in(thing, ".subsets", ())
+        for address in find(subset, ".addresses[*].ip")
+        for port in find(subset, ".ports[*].port")
+    ]
+    return ",".join(shown) or "<none>"
 
 
 def class_name(thing: Object) -> str:
-    """Return the cell `class name`."""
+    """Return the name of a storage class, and whether it is the default."""
     annotation = "storageclass.kubernetes.io/is-default-class"
-    default = get_in(thing, "metadata.annotations", {}).get(annotation) == "true"
+    default = get_in(thing, ".metadata.annotations", {}).get(annotation) == "true"
     return f"{thing['metadata']['name']} (default)" if default else thing["metadata"]["name"]
 
 
 def claim(thing: Object) -> str:
-    """Return the cell `claim`."""
-    reference = get_in(thing, "spec.claimRef")
+    """Return the claim of a volume as `namespace/name`."""
+    reference = get_in(thing, ".spec.claimRef")
     return f"{reference.get('namespace')}/{reference.get('name')}" if reference else ""
 
 
-def modes(path: str) -> Getter:
-    """Return the getter of access modes in short."""
-    short = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX"}
-    short["ReadWriteOncePod"] = "RWOP"
-    return lambda thing: ",".join(short.get(mode, mode) for mode in get_in(thing, path, ()))
-
-
 def hpa_targets(thing: Object) -> str:
-    """Return the cell `hpa targets`."""
-    current = get_in(thing, "status.currentMetrics", ())
+    """Return `cpu: 68%/70%, ...`."""
+    current = get_in(thing, ".status.currentMetrics", ())
     shown = []
-    for number, metric in enumerate(get_in(thing, "spec.metrics", ())):
-        target = get_in(metric, "resource.target.averageUtilization", "<unknown>")
+    for number, metric in enumerate(get_in(thing, ".spec.metrics", ())):
+        target = get_in(metric, ".resource.target.averageUtilization", "<unknown>")
         now = current[number] if number < len(current) else {}
-        value = get_in(now, "resource.current.averageUtilization", "<unknown>")
-        shown.append(f"{get_in(metric, 'resource.name', '?')}: {value}%/{target}%")
+        value = get_in(now, ".resource.current.averageUtilization", "<unknown>")
+        shown.append(f"{get_in(metric, '.resource.name', '?')}: {value}%/{target}%")
     return ", ".join(shown) or "<none>"
 
 
-def scale_target(thing: Object) -> str:
-    """Return the cell `scale target`."""
-    return (
-        f"{get_in(thing, 'spec.scaleTargetRef.kind')}/{get_in(thing, 'spec.scaleTargetRef.name')}"
-    )
-
-
-def hosts(thing: Object) -> str:
-    """Return the cell `hosts`."""
-    return join(rule.get("host", "*") for rule in get_in(thing, "spec.rules", ()))
+def suspended(thing: Object) -> str:
+    """Return whether a CronJob is suspended, as a word."""
+    return str(get_in(thing, ".spec.suspend", False))
 
 
 def event_object(thing: Object) -> str:
-    """Return the cell `event object`."""
-    kind, name = (get_in(thing, f"involvedObject.{key}", "") for key in ("kind", "name"))
+    """Return `pod/name` of what an event is about."""
+    kind, name = (get_in(thing, f".involvedObject.{key}", "") for key in ("kind", "name"))
     return f"{kind.lower()}/{name}"
 
 
 def event_seen(thing: Object) -> str:
-    """Return the cell `event seen`."""
-    return age(get_in(thing, "lastTimestamp") or get_in(thing, "eventTime"))
-
-
-def role(thing: Object) -> str:
-    """Return the cell `role`."""
-    return f"{get_in(thing, 'roleRef.kind')}/{get_in(thing, 'roleRef.name')}"
+    """Return how long ago an event was last seen."""
+    return age(get_in(thing, ".lastTimestamp") or get_in(thing, ".eventTime"))
 
 
 def job_status(thing: Object) -> str:
-    """Return the cell `job status`."""
-    for it in get_in(thing, "status.conditions", ()):
+    """Return how a job ended, or that it runs."""
+    for it in get_in(thing, ".status.conditions", ()):
         if it.get("type") in ("Complete", "Failed") and it.get("status") == "True":
             return str(it["type"])
     return "Running"
@@ -265,6 +219,6 @@ def job_status(thing: Object) -> str:
 
 def job_duration(thing: Object) -> str:
     """Return how long a job ran, or has been running."""
-    end = get_in(thing, "status.completionTime")
+    end = get_in(thing, ".status.completionTime")
     until = datetime.datetime.fromisoformat(end) if end else None
-    return age(get_in(thing, "status.startTime"), until)
+    return age(get_in(thing, ".status.startTime"), until)

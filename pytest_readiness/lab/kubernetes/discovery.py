@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pytest_readiness.lab.kubernetes.faults import WorldError
+from pytest_readiness.lab.changes import WorldError
 
 Json = dict[str, Any]
 
@@ -92,6 +92,7 @@ metrics.k8s.io/v1beta1
   nodes NodeMetrics c - - -
   pods PodMetrics n - - -
 """
+HEALTH = ("healthz", "livez", "readyz")
 _REVIEWS = ("Binding", "SelfSubjectReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview")
 _VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _ONE_BY_ONE = tuple(verb for verb in _VERBS if verb != "deletecollection")
@@ -129,6 +130,11 @@ class Resource:
             return ("create",)
         # Namespaces cannot be deleted by the dozen.
         return _ONE_BY_ONE if self.kind == "Namespace" else _VERBS
+
+
+def bare(path: str) -> str:
+    """Return a path without the slash that clients may end it with (`/version/`)."""
+    return "/" + path.strip("/")
 
 
 class ApiPath(NamedTuple):

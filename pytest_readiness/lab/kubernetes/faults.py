@@ -7,8 +7,6 @@ They are applied in order, each to the result of the one before.
       # JSON merge patch (RFC 7386) into the objects named; no `name`: into all of that kind.
       # A name that exists in two namespaces needs `namespace`.
       - merge: {kind: Node, name: n3, with: {spec: {unschedulable: true}}}
-      # A mapping laid over a LIST patches the element whose `name`, `type` or `key` is that word;
-      # null removes that element; a word no element bears is an error. A list replaces the list.
       - merge: {kind: Node, name: n3, with: {status: {conditions: {Ready: {status: "False"}}}}}
       - merge: {kind: Node, name: n3, with: {spec: {taints: [{key: a, effect: NoSchedule}]}}}
       - add: {apiVersion: v1, kind: Pod, metadata: {name: stray, namespace: st-risk}}
@@ -25,14 +23,9 @@ They are applied in order, each to the result of the one before.
       - answer: {path: /api/v1/pods, fault: status, status: 410, only: continue, times: 1}
       - answer: {path: /api/v1/nodes, fault: bad-item, item: 1, value: {metadata: null}}
 
-Faults of `answer`: hang (accepts, never answers), refuse (the port is closed; path must be "*"),
-reset (RST instead of an answer), status (with `status`, optional `message` and `retry_after`
-in seconds), garbage (200 and no JSON), truncated (Content-Length promises more than is sent),
-gzip-cut (a gzip body without its end), huge (`size` bytes, default 256 MiB), slow (the true answer
-in pieces over `seconds`), bad-item (item number `item` of the list, from 0, becomes `value`),
-null-items (`items: null`), body (200 and `value` as JSON). `times: N` limits any of them but
-refuse to the first N matching requests; `only: first` and `only: continue` limit it to list
-requests without and with a continue token. The first answer that matches a request is used.
+What `merge` does to lists, and the faults of `answer`, are explained in ../changes.py; here
+`only: first` and `only: continue` limit an answer to list requests without and with a continue
+token, and a message of `status` is that of a Status.
 
 An unknown key, a value of the wrong type, or a merge or delete that finds nothing raises
 WorldError.
@@ -43,16 +36,19 @@ PYTEST_DONT_REWRITE
 import copy
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
-from fnmatch import fnmatchcase
-from typing import Any, Literal, NamedTuple, TypeVar
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from pytest_readiness.errors import ReadinessError
+from pytest_readiness.lab import changes as shared
+from pytest_readiness.lab.changes import Fault as Fault
+from pytest_readiness.lab.changes import WorldError, at, convert, each, merge_patch
+from pytest_readiness.lab.exchange import Reply, Request, text_reply
+from pytest_readiness.lab.kubernetes import status as k8s_status
+from pytest_readiness.lab.kubernetes.discovery import HEALTH, bare
 
 Object = dict[str, Any]
-Parsed = TypeVar("Parsed")
 
 # The answer of /version where a world or a test says nothing else.
 VERSION: Object = {
@@ -70,57 +66,33 @@ VERSION: Object = {
     "compiler": "gc",
     "platform": "linux/amd64",
 }
-_ELEMENT_KEYS = ("name", "type", "key")
 _MAJOR_MINOR = re.compile(r"v?(\d+)\.(\d+\+?)")
 
 
-class WorldError(ReadinessError):
-    """A world, or a change of it, that makes no sense; the message says where."""
+class PathAnswer(shared.PathAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One fault by path, which for lists may be that of their first page or of the others."""
 
-
-class Fault(StrEnum):
-    """What comes instead of the true answer."""
-
-    HANG = "hang"
-    REFUSE = "refuse"
-    RESET = "reset"
-    STATUS = "status"
-    GARBAGE = "garbage"
-    TRUNCATED = "truncated"
-    GZIP_CUT = "gzip-cut"
-    HUGE = "huge"
-    SLOW = "slow"
-    BAD_ITEM = "bad-item"
-    NULL_ITEMS = "null-items"
-    BODY = "body"
-
-
-class PathAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One fault by path; the module docstring says what each field means to which fault."""
-
-    path: str
-    fault: Fault
-    status: int | None = None
-    message: str | None = None
-    retry_after: int | None = None
-    times: int | None = None
     only: Literal["first", "continue"] | None = None
-    item: int = 0
-    value: Any = None
-    size: int = 256 * 1024 * 1024
-    seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        if (self.fault is Fault.STATUS) != (self.status is not None):
-            raise ValueError("`status` belongs to the fault `status`, which cannot do without it")
-        if self.fault is Fault.REFUSE and (self.path != "*" or self.times or self.only):
-            raise ValueError('the fault `refuse` closes the port: path "*", no `times`, no `only`')
+        super().__post_init__()
+        if self.fault is Fault.REFUSE and self.only:
+            raise ValueError("the fault `refuse` closes the port: no `only`")
 
-    def matches(self, path: str, *, has_continue: bool) -> bool:
-        """Tell whether this answers a request of that path, `times` aside."""
-        if self.only is not None and (self.only == "continue") != has_continue:
+    def matches(self, request: Request) -> bool:
+        """Tell whether this answers the request, `times` aside."""
+        is_continued = bool(request.parameters.get("continue"))
+        if self.only is not None and (self.only == "continue") != is_continued:
             return False
-        return fnmatchcase(path, self.path)
+        return super().matches(replace(request, path=bare(request.path)))
+
+    def refusal(self, request: Request, status: int) -> Reply:
+        """Return a Status, and from the health endpoints the text that they fail with."""
+        name = bare(request.path).split("/")[1]
+        if name not in HEALTH:
+            return k8s_status.failure(k8s_status.status(status, self.message))
+        words = f"[-]etcd failed: reason withheld\n{name} check failed\n"
+        return text_reply(self.message or words, status)
 
 
 class Deny(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -180,59 +152,14 @@ def apply_changes(
     Raises WorldError, naming the number of the change (from 0), when one cannot be applied.
     """
     state = Changed(list(objects), dict(VERSION if version is None else version), [], [])
-    for number, change in enumerate(changes):
-        if not isinstance(change, Mapping) or len(change) != 1:
-            raise WorldError(f"change {number}: exactly one of {', '.join(_VERBS)} is needed")
-        ((verb, argument),) = change.items()
-        if verb not in _VERBS:
-            raise WorldError(f"change {number}: unknown {verb!r}; known: {', '.join(_VERBS)}")
-        try:
+    for where, verb, argument in each(changes, tuple(_VERBS)):
+        with at(where):
             state = _VERBS[verb](state, argument)
-        except WorldError as error:
-            raise WorldError(f"change {number}, {verb}: {error}") from None
     return state
 
 
-def merge_patch(target: Any, patch: Any) -> Any:
-    """Return target with the patch laid over it (RFC 7386, list elements by word added).
-
-    Raises WorldError when a word names no element of a list, or more than one.
-    """
-    if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
-    if isinstance(target, list):
-        return _merge_list(target, patch)
-    merged = dict(target) if isinstance(target, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = merge_patch(merged.get(key), value)
-    return merged
-
-
-def _merge_list(target: list[Any], patch: Mapping[str, Any]) -> list[Any]:
-    merged = list(target)
-    for word, value in patch.items():
-        found = [at for at, element in enumerate(merged) if word in _words(element)]
-        if len(found) != 1:
-            known = ", ".join(word for element in merged for word in _words(element)[:1])
-            raise WorldError(f"{len(found)} elements of the list are named {word!r}; has: {known}")
-        if value is None:
-            del merged[found[0]]
-        else:
-            merged[found[0]] = merge_patch(merged[found[0]], value)
-    return merged
-
-
-def _words(element: Any) -> list[str]:
-    if not isinstance(element, Mapping):
-        return []
-    return [element[key] for key in _ELEMENT_KEYS if isinstance(element.get(key), str)]
-
-
 def _merge(state: Changed, argument: Any) -> Changed:
-    which = _parse(_Merge, argument)
+    which = convert(argument, _Merge)
     found = [thing for thing in state.objects if which.matches(thing)]
     if not found:
         raise WorldError(f"no object is {which}")
@@ -256,7 +183,7 @@ def _add(state: Changed, argument: Any) -> Changed:
 
 
 def _delete(state: Changed, argument: Any) -> Changed:
-    which = _parse(_Which, argument)
+    which = convert(argument, _Which)
     kept = [thing for thing in state.objects if not which.matches(thing)]
     if len(kept) == len(state.objects):
         raise WorldError(f"no object is {which}")
@@ -266,7 +193,7 @@ def _delete(state: Changed, argument: Any) -> Changed:
 
 
 def _version(state: Changed, argument: Any) -> Changed:
-    patch = _parse(dict[str, Any], argument)
+    patch = convert(argument, dict[str, Any])
     version = merge_patch(state.version, patch)
     parsed = _MAJOR_MINOR.match(str(patch.get("gitVersion")))
     if parsed is not None:
@@ -276,11 +203,11 @@ def _version(state: Changed, argument: Any) -> Changed:
 
 
 def _answer(state: Changed, argument: Any) -> Changed:
-    return state._replace(answers=[*state.answers, _parse(PathAnswer, argument)])
+    return state._replace(answers=[*state.answers, convert(argument, PathAnswer)])
 
 
 def _deny(state: Changed, argument: Any) -> Changed:
-    return state._replace(denies=[*state.denies, _parse(Deny, argument)])
+    return state._replace(denies=[*state.denies, convert(argument, Deny)])
 
 
 _VERBS: dict[str, Callable[[Changed, Any], Changed]] = {
@@ -306,10 +233,3 @@ def identity(thing: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """Return (apiVersion, kind, namespace or "", name)."""
     metadata = thing["metadata"]
     return thing["apiVersion"], thing["kind"], metadata.get("namespace") or "", metadata["name"]
-
-
-def _parse(wanted: type[Parsed], argument: Any) -> Parsed:
-    try:
-        return msgspec.convert(argument, wanted)
-    except msgspec.ValidationError as error:
-        raise WorldError(str(error)) from None

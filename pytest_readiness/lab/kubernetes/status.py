@@ -8,6 +8,7 @@ PYTEST_DONT_REWRITE
 
 from typing import Any
 
+from pytest_readiness.lab.exchange import Reply, json_reply
 from pytest_readiness.lab.kubernetes.discovery import ApiPath, Resource
 
 Json = dict[str, Any]
@@ -45,6 +46,11 @@ def status(code: int, message: str | None = None, details: Json | None = None) -
     if details is not None:
         document["details"] = details
     return document
+
+
+def failure(document: Json) -> Reply:
+    """Return a Status as a reply, with the HTTP status it names."""
+    return json_reply(document, document["code"])
 
 
 def not_found(resource: Resource, name: str) -> Json:
