@@ -1,6 +1,8 @@
 """Real servers for the tests of this folder, and their logs where a test fails."""
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +16,7 @@ from tests.servers.programs import KUBERNETES, need
 from tests.servers.shared import shared
 
 LOGS = pytest.StashKey[list[Path]]()
+Lend = Callable[[str], dict[str, Any]]
 
 
 class Cluster(NamedTuple):
@@ -55,6 +58,28 @@ def plane(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[kubernetes
         yield started
 
 
+@pytest.fixture(scope="module")
+def lend(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lend]:
+    """Lend a module of tests the servers of this folder by their names, e.g. `prometheus`.
+
+    Each is one for all workers, says what its `run` says, and "folder". Skips by name without
+    its PROGRAMS.
+    """
+    with ExitStack() as held:
+
+        def start(name: str) -> dict[str, Any]:
+            module = f"tests.servers.{name}"
+            need(*importlib.import_module(module).PROGRAMS)
+            said = held.enter_context(shared(tmp_path_factory, module))
+            logs = Path(said["folder"]).glob("logs/*.log")
+            request.node.stash.setdefault(LOGS, []).extend(sorted(logs))
+            return said
+
+        yield start
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the users of the shared cluster on one worker, where none waits for another."""
@@ -68,7 +93,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show the end of the servers' logs below a test that fails."""
     report: Any = yield
     if report.failed:
-        for log in item.stash.get(LOGS, []):
+        for log in (log for node in item.listchain() for log in node.stash.get(LOGS, [])):
             last = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
             report.sections.append((f"last lines of {log}", last))
     return report  # type: ignore[no-any-return]

@@ -68,7 +68,8 @@ class Admin:
     def ask(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
         """Return the decoded answer. Raises Answer when it is no success."""
         answer = self.raw(method, path, body, kind)
-        json_like = "json" in answer.headers.get("content-type", "")
+        # OpenBao says of no content, too, that it is JSON.
+        json_like = "json" in answer.headers.get("content-type", "") and answer.data
         decoded = json.loads(answer.data) if json_like else answer.data.decode()
         if answer.status >= 300:
             raise Answer(answer.status, decoded)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.k8s_client import Admin
-from tests.servers.processes import Process, free_port, stopping
-from tests.servers.programs import BUILT, find
+from tests.servers.processes import free_port, serving
+from tests.servers.programs import need
+
+PROGRAMS = ("java", "opensearch")
 
 
 @contextmanager
@@ -17,16 +19,14 @@ def run(folder: Path) -> Iterator[dict[str, Any]]:
     for part in ("config", "data", "logs", "modules", "plugins", "snapshots"):
         (home / part).mkdir(parents=True, exist_ok=True)
     port = free_port()
-    java = find("java")
-    if java is None:
-        raise FileNotFoundError("java is missing: apt-get install default-jre-headless")
+    java, jars = need(*PROGRAMS)
     flags = ["-Xms256m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-    classes = f"{BUILT / 'opensearch'}:{BUILT / 'opensearch'}/*"
-    command: list[str | Path] = [java, *flags, "-cp", classes, "OpenSearch", home, str(port)]
-    processes: list[Process] = []
-    with stopping(processes):
-        node = Process(command, folder / "logs" / "opensearch.log")
-        processes.append(node)
-        url = f"http://127.0.0.1:{port}"
-        node.wait_until(lambda: Admin(url).status("/_cluster/health") == 200)
+    command: list[str | Path] = [java, *flags, "-cp", f"{jars}:{jars}/*"]
+    url = f"http://127.0.0.1:{port}"
+    ready = Admin(url)
+    with serving(
+        [*command, "OpenSearch", home, str(port)],
+        folder / "logs" / "opensearch.log",
+        lambda: ready.status("/_cluster/health") == 200,
+    ):
         yield {"url": url}

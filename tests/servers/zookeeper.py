@@ -15,6 +15,7 @@ from typing import Any, Self
 from tests.servers.processes import Process, free_port
 from tests.servers.programs import need
 
+PROGRAMS = ("/usr/share/java/zookeeper.jar", "java")
 _MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 # A session lives 2 to 20 ticks; whitelisted is the one word that says that it serves.
 _CONFIG = """\
@@ -51,7 +52,7 @@ class ZooKeeper:
         data = self._folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         self._config.write_text(_CONFIG.format(data=data, port=self.port))
-        self._process = Process(self._argv, self._folder / "zookeeper.log")
+        self._process = Process(self._argv, self._folder / "logs" / "zookeeper.log")
         self._process.wait_until(lambda: "Mode: standalone" in _srvr(self.port))
 
     def stop(self) -> None:
@@ -73,7 +74,7 @@ class ZooKeeper:
 
 def zookeeper(folder: Path) -> ZooKeeper:
     """Return one that is not started; without its programs the test is skipped by name."""
-    jar, java = need("zookeeper", "java")
+    jar, java = need(*PROGRAMS)
     return ZooKeeper(jar, java, folder)
 
 
