@@ -123,7 +123,7 @@ def test_a_signal(project: Project, number: signal.Signals, workers: tuple[str, 
     _wait_for(project.folder / "begun")
     process.send_signal(number)
     out, _ = process.communicate(timeout=30)
-    result = Result(process.returncode, out, project.folder)
+    result = Result(process.wait(), out, project.folder)
     assert_not_green(result, "shop-slow")
     assert result.code == 2
 
@@ -166,6 +166,7 @@ def test_a_disk_that_is_full(project: Project, size: int, code: int, problem: st
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
+    project.fresh = True
     result = project.run("-m", "readiness", "-p", "no:cacheprovider", preexec_fn=small_files)
     assert result.code == code, result.out
     assert ("INCOMPLETE (exit code 3)" in result.out) == (code == 3)
