@@ -17,13 +17,13 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import TextIOWrapper
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.run.preloaded"])
 _READY = b"\0"
+CLI = "pytest_readiness.cli"
 # Variables that an interpreter, its C library or coverage reads once, by prefix.
 AT_START = ("PYTHON", "LC_", "LANG", "LD_", "COVERAGE_")
 
@@ -130,10 +130,11 @@ def _connect(text: str, out: Connection) -> None:
         os.dup2(number, standard)
     out.close()
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    sys.stdin = os.fdopen(0, encoding=sys.stdout.encoding, errors=sys.stdout.errors)
-    for stream in (sys.stdout, sys.stderr):
-        assert isinstance(stream, TextIOWrapper)
-        stream.reconfigure(line_buffering=stream is sys.stderr)  # also where ours is a terminal
+    coding, errors = sys.stdout.encoding, sys.stdout.errors
+    buffering = 1 if os.environ.get("PYTHONUNBUFFERED") else -1
+    sys.stdin = os.fdopen(0, encoding=coding, errors=errors)
+    sys.stdout = os.fdopen(1, "w", buffering, coding, errors)
+    sys.stderr = os.fdopen(2, "w", 1, coding, sys.stderr.errors)
 
 
 def _enter(order: Order) -> None:

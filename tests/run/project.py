@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.run.forked import Forked
+from tests.run.forked import CLI, Forked
 
 Process = Forked | subprocess.Popen[str]
 # Plugins that happen to be installed beside ours are no part of these tests.
@@ -112,7 +112,7 @@ class Project:
 
     def command(self, *args: str) -> Result:
         """Run `readiness` with these arguments."""
-        return self.run(*args, module="pytest_readiness.cli")
+        return self.run(*args, module=CLI)
 
 
 def check_source(
