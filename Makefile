@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 NOX := PATH="$(CURDIR)/$(BIN):$$PATH" nox --non-interactive
 ENVS := $(patsubst tests/environments/%.txt,.envs/%/.ready,$(wildcard tests/environments/*.txt))
 
-.PHONY: readiness test bench lock clean
+.PHONY: readiness test coverage bench lock clean
 
 # The exit code is the run's: what `make` adds to it stands in the line it prints.
 readiness: $(VENV)/.ready
@@ -13,6 +13,10 @@ readiness: $(VENV)/.ready
 
 test: $(VENV)/.ready $(ENVS)
 	@$(NOX)
+
+# Of all but the real servers, so that it needs none of them.
+coverage: $(VENV)/.ready $(ENVS)
+	@$(NOX) --session coverage
 
 bench: $(VENV)/.ready
 	@$(NOX) --session benchmarks

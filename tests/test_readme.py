@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.test_reference import LAB_INI
+from tests.run.forked import CLI, Forked
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,6 +27,7 @@ EXIT = {
     "pytest -m readiness": 6,
     "pytest -m readiness -n 4 --junitxml readiness.xml": 6,
 }
+MODULES = {"pytest": "pytest", "readiness": CLI}
 EXIT["readiness replay readiness-report"] = 6
 
 
@@ -34,12 +36,19 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def run(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run a command of the README in the folder; that its programs are there, test_package says."""
+    program, *words = shlex.split(command)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    environment = {**clean, "PATH": path}
+    if program in MODULES:
+        process = Forked(MODULES[program], tuple(words), folder=folder, environment=environment)
+        said, _ = process.communicate()
+        return subprocess.CompletedProcess(command, process.wait(), said)
     return subprocess.run(
-        shlex.split(command),
+        [program, *words],
         cwd=folder,
-        env={**clean, "PATH": path},
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

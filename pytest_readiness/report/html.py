@@ -6,6 +6,7 @@ headings, words, shapes and table captions carry everything, and the style only 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ class Segment:
 
 def render(report: Report, sha256: str, said: "Sequence[Said]" = ()) -> str:
     """Return the page. sha256: of the bytes of report.json, hexadecimal. said: who has signed."""
-    page = _environment().get_template("report.html.j2")
+    page = environment().get_template("report.html.j2")
     text = page.render(
         report=report,
         sha256=sha256,
@@ -104,7 +105,9 @@ def anchor(item: Item) -> str:
     return "item-" + "-".join(item.id.split())
 
 
-def _environment() -> "Environment":
+@cache
+def environment() -> "Environment":
+    """Return what the templates are read by, which compiles each of them once a process."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -185,12 +185,7 @@ def test_an_unknown_fault_is_named_with_its_nearest() -> None:
 
 
 def test_list_faults_says_what_each_turns() -> None:
-    out = subprocess.run(
-        [sys.executable, "-m", "pytest_readiness.cli", "lab", "--list-faults"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
+    out = Project(Path()).command("lab", "--list-faults").out
     assert "node-notready\n" in out
     assert "turns k8s-nodes to fail" in out
 

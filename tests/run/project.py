@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.run.forked import CLI, Forked
+
+Process = Forked | subprocess.Popen[str]
+# Plugins that happen to be installed beside ours are no part of these tests.
+ALONE = ("-p", "no:locust", "-p", "no:hypothesispytest", "-p", "no:anyio")
 # The smallest phase, with every line of it declared not to apply, so that the project's own checks
 # decide alone: undisturbed, such a project is READY, and what a disturbance does can be seen.
 READY_INI = """\
@@ -51,9 +56,17 @@ class Result:
 
 @dataclass
 class Project:
+    """A folder, and how pytest and `readiness` are run in it.
+
+    fresh: in interpreters of their own, which take five times as long: where `environment` has
+    what an interpreter reads only when it starts (another PYTHONPATH), where what is imported is
+    what is tested, or for other options of subprocess.Popen.
+    """
+
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
     hidden: tuple[str, ...] = ("PYTEST_",)  # variables of this process it does not get, by prefix
+    fresh: bool = False
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -61,41 +74,45 @@ class Project:
         path.write_text(textwrap.dedent(text))
         return path
 
-    def start(self, *args: str, **options: Any) -> "subprocess.Popen[str]":
-        # Plugins that happen to be installed beside ours are no part of these tests.
-        command = [sys.executable, "-m", "pytest", "-p", "no:locust", *args]
-        environment = {
+    def start(
+        self, *args: str, module: str = "pytest", start_new_session: bool = False, **options: Any
+    ) -> Process:
+        """Start pytest with these arguments. options: of subprocess.Popen, for a fresh one."""
+        inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(self.hidden)
         }
+        environment = {**inherited, "COLUMNS": "120", **self.environment}
+        words = (*ALONE, *args) if module == "pytest" else args
+        if not self.fresh:
+            return Forked(
+                module,
+                words,
+                folder=self.folder,
+                environment=environment,
+                start_new_session=start_new_session,
+                **options,
+            )
         return subprocess.Popen(
-            command,
+            [sys.executable, "-m", module, *words],
             cwd=self.folder,
-            env={**environment, "COLUMNS": "120", **self.environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            **options,
-        )
-
-    def run(self, *args: str, **options: Any) -> Result:
-        process = self.start(*args, **options)
-        out, _ = process.communicate(timeout=120)
-        return Result(process.returncode, out, self.folder)
-
-    def command(self, *args: str) -> Result:
-        """Run `readiness` with these arguments in the folder of the project."""
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest_readiness.cli", *args],
-            cwd=self.folder,
-            env={**os.environ, "COLUMNS": "120", **self.environment},
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
-            timeout=120,
+            start_new_session=start_new_session,
+            **options,
         )
-        return Result(done.returncode, done.stdout, self.folder)
+
+    def run(self, *args: str, **options: Any) -> Result:
+        """Run pytest with these arguments to its end."""
+        process = self.start(*args, **options)
+        out, _ = process.communicate(timeout=120)
+        return Result(process.wait(), out, self.folder)
+
+    def command(self, *args: str) -> Result:
+        """Run `readiness` with these arguments."""
+        return self.run(*args, module=CLI)
 
 
 def check_source(

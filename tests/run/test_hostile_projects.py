@@ -76,7 +76,7 @@ def _ini(options: dict[str, str], header: str = "pytest") -> str:
 @pytest.fixture
 def hostile(tmp_path: Path) -> Project:
     """Return a project that is called as the package is, and has tests that collide with it."""
-    project = Project(tmp_path / "readiness-shop")
+    project = Project(tmp_path / "readiness-shop", fresh=True)
     project.write("readiness.ini", INI)
     project.write("conftest.py", CONFTEST)
     project.write("checklist/__init__.py", "")
@@ -139,7 +139,7 @@ def test_pyproject_and_a_folder_below(hostile: Project) -> None:
         "pyproject.toml",
         '[tool.pytest.ini_options]\ntestpaths = ["elsewhere"]\npython_files = ["*_spec.py"]\n',
     )
-    below = Project(hostile.folder / "elsewhere", hostile.environment)
+    below = Project(hostile.folder / "elsewhere", hostile.environment, fresh=True)
     assert _collected(below) == VERIFICATION
 
 
@@ -193,6 +193,7 @@ def test_a_python_that_executes_no_assert_is_refused(project: Project) -> None:
         "test_bad.py",
         checks_file(check_source("shop-bare", GOOD.replace("not evidence.findings", "1 == 2"))),
     )
+    project.fresh = True
     project.environment["PYTHONOPTIMIZE"] = "1"
     result = project.run("-m", "readiness", "--assert=plain")
     assert result.code == 4, result.out

@@ -1,9 +1,6 @@
 """`readiness merge`, from runs that pytest made to the files of the merge."""
 
 import hashlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +8,12 @@ import pytest
 
 from tests.run.project import BAD, READY_INI, Project, Result, check_source, checks_file
 
-MERGE = "from pytest_readiness.commands import merge as command"
-REPLAY = "from pytest_readiness.commands import replay as command"
-CALL = """
-import argparse, sys
-from pytest_readiness.errors import ReadinessError
-parser = argparse.ArgumentParser()
-command.arguments(parser)
-try:
-    code = command.main(parser.parse_args())
-except ReadinessError as error:
-    print(error)
-    code = 4
-sys.exit(code)
-"""
 OWN = "readiness and not rollback"  # what is left of the phase: the project's own checks
 
 
-def readiness(project: Project, command: str, *args: str) -> Result:
-    done = subprocess.run(
-        [sys.executable, "-c", command + CALL, *args],
-        cwd=project.folder,
-        env={**os.environ, "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.stderr == ""
-    return Result(done.returncode, done.stdout, project.folder, "readiness-merged")
+def readiness(project: Project, *words: str) -> Result:
+    done = project.command(*words)
+    return Result(done.code, done.out, project.folder, "readiness-merged")
 
 
 def part(project: Project, name: str, expression: str, *args: str) -> Any:
@@ -52,7 +26,7 @@ def part(project: Project, name: str, expression: str, *args: str) -> Any:
 def test_two_sections_by_two_runs_are_ready_together(project: Project) -> None:
     packaged = part(project, "one", "readiness and rollback")
     own = part(project, "two", OWN)
-    merged = readiness(project, MERGE, "one", "two")
+    merged = readiness(project, "merge", "one", "two")
     assert merged.code == 0, merged.out
     report = merged.report
     assert report["verdict"]["name"] == "READY"
@@ -76,20 +50,20 @@ def test_a_report_that_somebody_has_edited_is_refused(project: Project) -> None:
     part(project, "two", OWN)
     report = project.folder / "two" / "report.json"
     report.write_text(report.read_text().replace('"outcome": "fail"', '"outcome": "pass"'))
-    merged = readiness(project, MERGE, "one", "two")
+    merged = readiness(project, "merge", "one", "two")
     assert (merged.code, merged.out) == (
         4,
         "two/report.json: it is not the report that its run attested\n",
     )
     (project.folder / "two/attestations/test-result.statement.json").write_text("{}")
-    merged = readiness(project, MERGE, "one", "two")
+    merged = readiness(project, "merge", "one", "two")
     assert (merged.code, len(merged.out.splitlines())) == (4, 1)
     assert "test-result.statement.json: cannot be read" in merged.out
 
 
 def test_a_lost_section_stays_incomplete(project: Project) -> None:
     part(project, "two", OWN)
-    merged = readiness(project, MERGE, "two")
+    merged = readiness(project, "merge", "two")
     assert merged.code == 6
     assert merged.report["verdict"]["name"] == "INCOMPLETE"
     assert merged.item("rollback-undo")["reason"] == "no run was asked for it"
@@ -101,7 +75,7 @@ def test_a_fail_in_one_run_is_a_fail_of_the_whole(project: Project) -> None:
     part(project, "two", OWN)
     project.write("test_shop.py", checks_file(check_source("shop-one", BAD)))
     part(project, "three", OWN)
-    merged = readiness(project, MERGE, "one", "two", "three")
+    merged = readiness(project, "merge", "one", "two", "three")
     assert (merged.code, merged.report["verdict"]["name"]) == (1, "NOT READY")
     assert merged.item("shop-one")["findings"][0]["subject"] == "thing/a"
 
@@ -113,7 +87,7 @@ def test_a_test_that_failed_beside_the_items_is_not_forgotten(project: Project) 
     )
     beside = project.run("-m", OWN, "--readiness-report", "two")
     assert beside.code == 1, beside.out
-    merged = readiness(project, MERGE, "one", "two")
+    merged = readiness(project, "merge", "one", "two")
     assert merged.code != 0
     assert "READY" not in merged.report["verdict"]["name"].split()
 
@@ -130,17 +104,17 @@ def test_an_item_elsewhere_is_judged_by_the_run_of_that_environment(project: Pro
     alone = project.run("-m", "readiness", "--readiness-report", "one")
     assert alone.code == 6, alone.out
     project.run("-m", "readiness", "--readiness-ini", "staging.ini", "--readiness-report", "two")
-    lacking = readiness(project, MERGE, "one", "--readiness-report", "without")
+    lacking = readiness(project, "merge", "one", "--readiness-report", "without")
     assert lacking.code == 6
     assert "judged by a run of staging" in lacking.out
-    merged = readiness(project, MERGE, "one", "two")
+    merged = readiness(project, "merge", "one", "two")
     assert merged.code == 0, merged.out
     assert merged.item("rollback-undo")["environment"] == "staging"
     # With the main ini the order is free; where there is none, the first run says which it is.
-    other = readiness(project, MERGE, "two", "one", "--readiness-report", "m2")
+    other = readiness(project, "merge", "two", "one", "--readiness-report", "m2")
     assert other.code == 0, other.out
     (project.folder / "readiness.ini").rename(project.folder / "main.ini")
-    refused = readiness(project, MERGE, "two", "one", "--readiness-report", "m3")
+    refused = readiness(project, "merge", "two", "one", "--readiness-report", "m3")
     assert (refused.code, len(refused.out.splitlines())) == (4, 1)
     assert "is of test: the main ini is for staging" in refused.out
 
@@ -153,8 +127,8 @@ def test_facts_of_each_run_lie_in_a_folder_of_it_also_when_merged_twice(tmp_path
     )
     cluster = part(project, "one", "readiness and kubernetes")
     database = part(project, "two", "readiness and clickhouse")
-    assert readiness(project, MERGE, "one", "--readiness-report", "first").code == 6
-    merged = readiness(project, MERGE, "two", "first")
+    assert readiness(project, "merge", "one", "--readiness-report", "first").code == 6
+    merged = readiness(project, "merge", "two", "first")
     assert merged.code == 6, merged.out  # most of the phase has no check yet
     assert merged.report["run"]["lab"] == []
     folder = project.folder / merged.report_name
@@ -177,7 +151,7 @@ def test_facts_of_each_run_lie_in_a_folder_of_it_also_when_merged_twice(tmp_path
 def test_a_folder_that_holds_a_run_is_left_alone(project: Project, taken: str) -> None:
     part(project, "one", OWN)
     project.write(f"readiness-merged/{taken}", "of somebody\n")
-    merged = readiness(project, MERGE, "one")
+    merged = readiness(project, "merge", "one")
     assert merged.code == 4
     assert "name another with --readiness-report" in merged.out
     files = [path for path in (project.folder / "readiness-merged").rglob("*") if path.is_file()]
@@ -186,15 +160,15 @@ def test_a_folder_that_holds_a_run_is_left_alone(project: Project, taken: str) -
 
 def test_a_merged_run_is_not_replayed(project: Project) -> None:
     part(project, "one", OWN)
-    readiness(project, MERGE, "one")
-    again = readiness(project, REPLAY, "readiness-merged")
+    readiness(project, "merge", "one")
+    again = readiness(project, "replay", "readiness-merged")
     assert again.code == 4
     assert again.out == "readiness-merged is a merged run: replay its shards\n"
 
 
 def test_a_folder_without_a_report_is_named(project: Project) -> None:
     part(project, "one", OWN)
-    merged = readiness(project, MERGE, "one", "nowhere")
+    merged = readiness(project, "merge", "one", "nowhere")
     assert merged.code == 4
     assert "nowhere/report.json: not a readable report" in merged.out
 
@@ -203,7 +177,7 @@ def test_a_release_between_two_runs_is_refused_in_words(project: Project) -> Non
     part(project, "one", OWN)
     project.write("readiness.ini", READY_INI.replace("phase", "release = 2\nphase"))
     part(project, "two", "readiness and rollback")
-    merged = readiness(project, MERGE, "one", "two")
+    merged = readiness(project, "merge", "one", "two")
     assert merged.code == 4
     assert merged.out.startswith("release: none in one (run ")
     assert not (project.folder / "readiness-merged").exists()

@@ -33,6 +33,7 @@ def beside(project: Project, request: pytest.FixtureRequest) -> Project:
             pytest.fail(problem)
         pytest.skip(problem)
     path = (str(folder), os.environ.get("PYTHONPATH", ""))
+    project.fresh = True
     project.environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
     return project
 

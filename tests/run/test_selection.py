@@ -101,6 +101,7 @@ def collected(result: Result) -> list[str]:
     ],
 )
 def test_none_of_it_is_collected(shop: Project, args: tuple[str, ...], passed: int) -> None:
+    shop.fresh = True
     shop.hidden = ("PYTEST_", "COVERAGE_")  # measuring coverage imports what no user would
     result = shop.run(*args)
     assert result.code == 0, result.out

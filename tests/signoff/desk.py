@@ -23,6 +23,7 @@ from pytest_readiness.results import model
 from pytest_readiness.results.evidence import Finding, Outcome
 from pytest_readiness.signoff import policy, statement, verify
 from tests.report import sample
+from tests.run.forked import CLI, Forked
 from tests.signoff import keys
 
 ROLES = ("deployment-manager", "operations-lead", "security-lead", "product-manager")
@@ -61,6 +62,7 @@ class Desk:
     folder: Path
     people: dict[str, keys.Person]
     environment: dict[str, str] = field(default_factory=dict)
+    fresh: bool = False  # `readiness` in interpreters of their own
 
     @property
     def run(self) -> Path:
@@ -88,10 +90,15 @@ class Desk:
 
     def command(self, *words: str, answers: str = "", **variables: str) -> tuple[int, str]:
         """Run `readiness` as a process; return its exit code and all that it says."""
+        environment = self._environment(variables)
+        if not self.fresh:
+            process = Forked(CLI, words, folder=self.folder, environment=environment, input=answers)
+            said, _ = process.communicate(timeout=60)
+            return process.wait(), said
         ended = subprocess.run(
-            [sys.executable, "-m", "pytest_readiness.cli", *words],
+            [sys.executable, "-m", CLI, *words],
             cwd=self.folder,
-            env=self._environment(variables),
+            env=environment,
             input=answers,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -310,12 +310,14 @@ class TestSign:
     def test_fails_and_names_a_typed_comment_that_a_terminal_obeys(
         self, ready: desk.Desk, typed: str
     ) -> None:
+        ready.fresh = True
         code, said = ready.sign(SEC, answers=f"rejected\n{typed}\ny\n", PYTHONUTF8="1")
         assert code == 4
         assert "the comment has signs that cannot be printed" in said.splitlines()[-1]
         assert not (ready.run / "signoffs").exists()
 
     def test_fails_and_names_an_answer_that_cannot_be_read(self, ready: desk.Desk) -> None:
+        ready.fresh = True
         code, said = ready.sign(SEC, answers="rejected\né\n", PYTHONIOENCODING="ascii:strict")
         assert code == 4
         assert said.endswith("the answer cannot be read: it is not ascii\n")
