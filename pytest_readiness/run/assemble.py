@@ -90,6 +90,7 @@ def assemble(controller: "Controller", session: pytest.Session) -> model.Report:
         declarations=laid.declarations,
         completeness=completeness(items, controller.reported),
         verdict=verdict,
+        traffic=controller.traffic,
     )
 
 

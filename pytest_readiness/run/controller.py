@@ -29,6 +29,7 @@ from pytest_readiness.results import model
 from pytest_readiness.run.command_line import ROOT, place
 from pytest_readiness.run.context import Context
 from pytest_readiness.run.judging import PROPERTY
+from pytest_readiness.transport import traffic
 from pytest_readiness.verdict import journal
 from pytest_readiness.verdict.gathered import Gathered, Sent, blank
 
@@ -61,6 +62,7 @@ class Controller(Gathered):
         self.broken: list[str] = []  # modules that could not be collected
         self.refused: str | None = None  # why the run was ended before any question
         self.report: model.Report | None = None
+        self.traffic: tuple[model.Traffic, ...] = ()
         self._process = os.getpid()
         self._before: Any = None  # what SIGTERM did before
         self._journal = (context.directory / journal.FILE).open("ab", buffering=0)
@@ -156,6 +158,7 @@ class Controller(Gathered):
     def _clear_up(self) -> None:
         """Read what workers left for this process, and remove it with locks and marks."""
         self._read_told()
+        self.traffic = model.traffic(traffic.read(self.context.directory / FOLDER))
         locks.clear(self.context.directory)
 
     def _read_told(self) -> None:
