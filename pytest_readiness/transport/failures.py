@@ -154,7 +154,8 @@ def _tls(error: ssl.SSLError) -> Failure:
         return Failure(Broken.NO_CERTIFICATE, Broken.NO_CERTIFICATE)
     if "WRONG_VERSION_NUMBER" in text:
         return Failure(Broken.NOT_TLS, Broken.NOT_TLS)
-    return Failure(Broken.NO_TLS, f"{Broken.NO_TLS}: {error.reason or type(error).__name__}")
+    reason = getattr(error, "reason", None) or type(error).__name__
+    return Failure(Broken.NO_TLS, f"{Broken.NO_TLS}: {reason}")
 
 
 def _root(error: BaseException, causes: Sequence[BaseException]) -> str:

@@ -8,7 +8,7 @@ PYTEST_DONT_REWRITE
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -111,10 +111,11 @@ class Client:
         left: returns the seconds that are left. Raises TimeoutError, urllib3's HTTPError.
         """
         pool = self._api.rest_client.pool_manager
-        with (
-            _no_tls_warning(self.tls_verified),
-            pools.answered(pool, "GET", url, self._meter, left, headers=headers) as response,
-        ):
+        with ExitStack() as stack:
+            with _no_tls_warning(self.tls_verified):
+                response = stack.enter_context(
+                    pools.answered(pool, "GET", url, self._meter, left, headers=headers)
+                )
             yield response
 
 
