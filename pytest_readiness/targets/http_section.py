@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pytest_readiness.targets.section import Section
 from pytest_readiness.written.keys import FILE, HTTP_URL, PROXY_URL, SECRET, TEXT, Key, Secret
@@ -71,6 +72,8 @@ class HttpSection(Section, frozen=True, kw_only=True):
     @classmethod
     def contradictions(cls, written: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield what is wrong about the ways to log in."""
+        if urlsplit(written.get("url") or "").username is not None:
+            yield "url", "url names a user: write it as the key user"
         if "token" in written and "user" in written:
             yield "token", "token and user are two ways to log in: keep one"
         for key, other in _NEEDS.items():

@@ -18,7 +18,7 @@ MOST_MEMORY = 16  # MiB that Python holds at once; a page of 500 is 1 MB, all of
 ASKS = """
 import json, sys, tracemalloc
 from pathlib import Path
-from pytest_readiness.probes import kubernetes as probe
+from pytest_readiness.targets.kubernetes import probe
 from tests.servers.k8s_asking import client, names
 
 asked = client(Path(sys.argv[1]), timeout=60, namespace="crowd")

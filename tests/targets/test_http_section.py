@@ -35,6 +35,11 @@ def test_it_is_no_target_itself() -> None:
         ({"token": SECRET}, []),
         ({"user": "reader", "password": SECRET}, []),
         ({"client_cert": Path("a"), "client_key": Path("b"), "token": SECRET}, []),
+        ({"url": None}, []),
+        (
+            {"url": "https://reader@shop.example"},
+            [("url", "url names a user: write it as the key user")],
+        ),
         ({"user": "reader"}, [("user", "user needs the key password")]),
         ({"password": SECRET}, [("password", "password needs the key user")]),
         ({"client_cert": Path("a")}, [("client_cert", "client_cert needs the key client_key")]),
@@ -68,7 +73,7 @@ def test_the_words_of_a_command_hold_no_secret() -> None:
     ("url", "named"),
     [
         ("https://shop.example:8443/prefix", "https://shop.example:8443"),
-        ("http://reader@shop.example", "http://shop.example"),
+        ("http://reader:pass@shop.example", "http://shop.example"),
         ("http://[::1]:80/", "http://[::1]:80"),
     ],
 )
