@@ -1,12 +1,14 @@
 """No probe reaches the network but through the transport, where requests are counted."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pytest_readiness import targets
+from pytest_readiness.errors import ProbeError, ProbeErrorKind
 from pytest_readiness.lab.clickhouse import WORLD as CLICKHOUSE
 from pytest_readiness.lab.clickhouse.process import ClickHouseProcess
 from pytest_readiness.lab.kubernetes import WORLD as KUBERNETES
@@ -18,7 +20,9 @@ from pytest_readiness.record.store import FOLDER, FactStore
 from pytest_readiness.targets.clickhouse.section import ClickHouse
 from pytest_readiness.targets.kubernetes.section import Kubernetes
 from pytest_readiness.transport import traffic
-from pytest_readiness.written.keys import origin
+from pytest_readiness.written.keys import Secret, origin
+from tests.asking import connect
+from tests.servers.fault_servers import Answer, FaultServer, Request, Wire
 from tests.targets.kubernetes.target import asking
 
 FOLDER_OF_TARGETS = Path(targets.__file__).parent
@@ -194,3 +198,24 @@ def test_every_request_that_a_system_sees_is_in_the_statement(tmp_path: Path) ->
         sent = {name.lower(): value for name, value in headers.items()}
         assert sent["x-readiness-run"] == "run-7"
         assert "pytest-readiness/" in sent["user-agent"]
+
+
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_a_redirect_takes_no_password_of_clickhouse_elsewhere(status: int) -> None:
+    def answer(_: Request) -> Answer:
+        return Answer(b"")
+
+    with FaultServer(answer, lambda _: b"") as elsewhere, FaultServer(answer, lambda _: b"") as at:
+
+        def away(wire: Wire) -> bool:
+            wire.head(status, 0, f"Location: http://127.0.0.1:{elsewhere.port}/")
+            return True
+
+        at.fault = (re.compile(""), away)
+        url = f"clickhouse+http://reader@127.0.0.1:{at.port}/risk"
+        section = ClickHouse(url=url, cluster="risk", password=Secret("${env:X}", "canary-77"))
+        with pytest.raises(ProbeError) as caught:
+            connect(asking(2, clickhouse=section), "clickhouse")
+        assert at.asked
+        assert elsewhere.asked == []
+    assert caught.value.kind is ProbeErrorKind.MALFORMED
