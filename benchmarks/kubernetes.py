@@ -44,7 +44,8 @@ def ours(kubeconfig: Path) -> str:
     from pytest_readiness.transport.caller import Caller
 
     limits = Kubernetes(kubeconfig=kubeconfig, context="bench", namespace=NAMESPACE)
-    client = probe.connect(limits, Caller("benchmark", timedelta(seconds=10)))
+    caller = Caller("benchmark", timedelta(seconds=10), frozenset(), kubeconfig.parent)
+    client = probe.connect(limits, caller)
 
     def recorded(answer: Fact) -> Fact:
         return msgspec.json.decode(msgspec.json.encode(answer), type=type(answer))

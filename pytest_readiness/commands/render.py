@@ -104,12 +104,13 @@ def _lay(run: Path, head: "Head", items: Sequence[model.Item], ended: "datetime"
 
 
 def _with_facts(report: model.Report, run: Path) -> model.Report:
-    """Return the report with what the recorded facts say of its target."""
+    """Return the report with what the folder of facts says of its target, and of its requests."""
     from msgspec.structs import replace
 
     from pytest_readiness.record.identity import identity, lab
     from pytest_readiness.record.redact import Redactor, redactions
     from pytest_readiness.record.store import FOLDER, FactStore
+    from pytest_readiness.transport import traffic
 
     store = FactStore(run, Redactor(b""), deadline=None, recorded=True)
     shown = redactions(report.items, run / FOLDER)
@@ -117,4 +118,5 @@ def _with_facts(report: model.Report, run: Path) -> model.Report:
         report,
         run=replace(report.run, lab=lab(report.run.lab, store), redactions=shown),
         target=replace(report.target, identity=identity(store)),
+        traffic=model.traffic(traffic.read(run / FOLDER)),
     )

@@ -8,6 +8,7 @@ PYTEST_DONT_REWRITE
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -90,6 +91,7 @@ def merge(runs: Sequence[Given], main: Main, *, id: str, command: str, moment: d
         declarations=declarations(ordered, main, moment),
         completeness=completeness(items, reported),
         verdict=_with_ends(verdict, ordered, main),
+        traffic=_traffic(ordered),
     )
 
 
@@ -232,6 +234,14 @@ def _shards(runs: Iterable[Given]) -> Iterator[model.Shard]:
                 sha256=given.sha256,
                 selection=run.selection,
             )
+
+
+def _traffic(runs: Iterable[Given]) -> tuple[model.Traffic, ...]:
+    """Return what all runs have sent, also those elsewhere."""
+    counts: Counter[tuple[str, str, int | None]] = Counter()
+    for one in (one for run in runs for one in run.report.traffic):
+        counts[one.target, one.method, one.status] += one.count
+    return model.traffic(counts)
 
 
 def _identity(inside: Sequence[Given]) -> dict[str, str]:

@@ -23,7 +23,7 @@ class Asker:
     def __init__(self, settings: Settings, store: FactStore, run_id: str) -> None:
         self._settings = settings
         self._store = store
-        self._caller = Caller(run_id, settings.readiness.timeout)
+        self._caller = Caller(run_id, settings.readiness.timeout, settings.origins(), store.folder)
         self._clients: dict[str, Any] = {}
 
     def answer(self, fixture: str) -> msgspec.Struct:

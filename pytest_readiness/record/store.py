@@ -87,7 +87,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class FactStore:
-    """Facts of one run directory.
+    """Facts of one run directory. folder: where they lie.
 
     deadline: no question is put after it. recorded: the store of a replay, which never asks.
     """
@@ -95,7 +95,7 @@ class FactStore:
     def __init__(
         self, directory: Path, redactor: Redactor, *, deadline: datetime | None, recorded: bool
     ) -> None:
-        self._facts = directory / FOLDER
+        self.folder = directory / FOLDER
         self._redactor = redactor
         self._deadline = deadline
         self._recorded = recorded
@@ -125,7 +125,7 @@ class FactStore:
 
     def said(self, name: str) -> dict[str, Any]:
         """Return an answer as it is recorded, {} where there is none or it cannot be read."""
-        path = self._facts / f"{name}.json"
+        path = self.folder / f"{name}.json"
         try:
             answer = msgspec.json.decode(_load(path).answer)
         except (ProbeError, *_UNREADABLE):
@@ -133,12 +133,12 @@ class FactStore:
         return answer if isinstance(answer, dict) else {}
 
     def _fetch(self, ask: Ask) -> tuple[Record, msgspec.Struct | None]:
-        path = self._facts / f"{ask.name}.json"
+        path = self.folder / f"{ask.name}.json"
         if self._recorded:
             return self._replayed(ask, path)
         from filelock import FileLock
 
-        with FileLock(self._facts / f".{ask.target}.lock"):
+        with FileLock(self.folder / f".{ask.target}.lock"):
             if not path.exists():
                 self._stop_if_down(ask.target)
                 self._put(ask, path)
@@ -155,7 +155,7 @@ class FactStore:
             late = f"the deadline of the run passed before {ask.question!r} was asked"
             _write(path, self._recorded_as(ask, now(), 0.0, unasked=self._redactor.text(late)))
             return
-        asking = self._facts / f".{ask.name}.asking"
+        asking = self.folder / f".{ask.name}.asking"
         asking.write_text(f"{ask.source}: {ask.question}", encoding="utf-8")
         try:
             record = self._asked(ask)
@@ -219,7 +219,7 @@ class FactStore:
         )
 
     def _down(self, target: str) -> Path:
-        return self._facts / f"{target}.down.json"
+        return self.folder / f"{target}.down.json"
 
     def _stop_if_down(self, target: str) -> None:
         path = self._down(target)

@@ -80,6 +80,7 @@ def _document(
             for item in items:
                 yield from _line(item, detail)
             yield ""
+    yield from _listed("Requests sent", view.traffic(report))
     yield from _signatures(said, detail)
     yield f"Rendered from report.json, sha256 {code(sha256)}, by {inline(_tool(report))}."
 

@@ -257,6 +257,15 @@ def value_text(value: Json) -> str:
             return str(value)
 
 
+def traffic(report: Report) -> tuple[tuple[str, str], ...]:
+    """Return each target that was sent requests, and how many by method and status, in words."""
+    sent: dict[str, list[str]] = {}
+    for one in report.traffic:
+        status = "without an answer" if one.status is None else str(one.status)
+        sent.setdefault(one.target, []).append(f"{one.count} {one.method} {status}")
+    return tuple((target, ", ".join(said)) for target, said in sent.items())
+
+
 def lasted(report: Report) -> str | None:
     """Return how long the run took, or None when its times cannot be read."""
     try:

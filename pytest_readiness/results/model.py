@@ -4,6 +4,7 @@ report.json is written once and its bytes are what people sign; every other outp
 of this model, decoded from those bytes. Times are RFC 3339 UTC text, durations seconds.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
@@ -185,6 +186,18 @@ class Completeness(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...]
 
 
+class Traffic(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that were sent to one target with one method, and answered with one status.
+
+    target: `prometheus https://host:9090`. status: None where no answer came.
+    """
+
+    target: str
+    method: str
+    status: int | None
+    count: int
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """name: READY, READY WITH WAIVERS, NOT READY, INCOMPLETE or PARTIAL.
 
@@ -211,6 +224,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     declarations: tuple[Declared, ...]
     completeness: Completeness
     verdict: Verdict
+    traffic: tuple[Traffic, ...] = ()
 
 
 class Laid(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,6 +233,16 @@ class Laid(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[Item, ...]
     waivers: tuple[ListedWaiver, ...] = ()
     declarations: tuple[Declared, ...] = ()
+
+
+def traffic(counts: Mapping[tuple[str, str, int | None], int]) -> tuple[Traffic, ...]:
+    """Return the statement of what was sent, from counts by target, method and status."""
+    return tuple(
+        Traffic(target=target, method=method, status=status, count=count)
+        for (target, method, status), count in sorted(
+            counts.items(), key=lambda one: (*one[0][:2], one[0][2] or 0)
+        )
+    )
 
 
 def encode(report: Report) -> bytes:

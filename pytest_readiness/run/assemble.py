@@ -90,6 +90,7 @@ def assemble(
         declarations=laid.declarations,
         completeness=completeness(items, gathered.reported),
         verdict=verdict,
+        traffic=seen.traffic,
     )
 
 

@@ -16,6 +16,7 @@ from pytest_readiness.clock import now
 from pytest_readiness.record.asker import Asker
 from pytest_readiness.record.redact import Redactor
 from pytest_readiness.record.store import FactStore
+from pytest_readiness.results import model
 from pytest_readiness.settings import Settings, from_values
 
 
@@ -64,11 +65,12 @@ class Context:
 
 @dataclass(slots=True)
 class Seen:
-    """What the controller has seen of pytest beside the results of items.
+    """What the controller has seen beside the results of items.
 
     lost: node id -> why its worker gave no result. item_failures: of the failures that pytest
     counts, those of items. other_failures: node ids of those that no item stands for. broken:
     modules that could not be collected. refused: why the run was ended before any question.
+    traffic: the requests that all processes have sent.
     """
 
     lost: dict[str, str] = field(default_factory=dict)
@@ -76,6 +78,7 @@ class Seen:
     other_failures: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     refused: str | None = None
+    traffic: tuple[model.Traffic, ...] = ()
 
 
 CONTEXT = pytest.StashKey[Context]()

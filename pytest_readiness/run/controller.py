@@ -29,6 +29,7 @@ from pytest_readiness.results import model
 from pytest_readiness.run.command_line import ROOT, place
 from pytest_readiness.run.context import Context, Seen
 from pytest_readiness.run.judging import PROPERTY
+from pytest_readiness.transport import traffic
 from pytest_readiness.verdict import journal
 from pytest_readiness.verdict.gathered import Gathered, Sent, blank
 
@@ -153,6 +154,7 @@ class Controller(Gathered):
     def _clear_up(self) -> None:
         """Read what workers left for this process, and remove it with locks and marks."""
         self._read_told()
+        self.seen.traffic = model.traffic(traffic.read(self.context.directory / FOLDER))
         locks.clear(self.context.directory)
 
     def _read_told(self) -> None:

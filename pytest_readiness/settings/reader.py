@@ -51,6 +51,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             if isinstance(value, Secret) and value.resolved
         ]
 
+    def origins(self) -> frozenset[str]:
+        """Return every place that the targets name, `https://host:port`: what a run may ask."""
+        return frozenset(
+            origin
+            for name, section in self.targets.items()
+            for known in sections()[name].keys.values()
+            if (value := getattr(section, known.name)) is not None
+            for origin in known.key.kind.origins(value)
+        )
+
 
 class KeyOf(NamedTuple):
     """A key of a section: its declaration and its default (msgspec.NODEFAULT: required)."""

@@ -7,15 +7,14 @@ PYTEST_DONT_REWRITE
 def chain(error: BaseException) -> list[BaseException]:
     """Return the error and what caused it: urllib3 keeps causes in args, reason or __cause__."""
     found: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
+    waiting: list[object] = [error]
     while waiting:
         cause = waiting.pop(0)
-        if cause is None or cause in found:
+        if not isinstance(cause, BaseException) or cause in found:
             continue
         found.append(cause)
-        inner = [arg for arg in cause.args if isinstance(arg, BaseException)]
-        original = getattr(cause, "original_error", None)
-        waiting += [*inner, original, cause.__cause__, cause.__context__]
+        kept = (getattr(cause, name, None) for name in ("reason", "original_error"))
+        waiting += [*cause.args, *kept, cause.__cause__, cause.__context__]
     return found
 
 

@@ -5,6 +5,7 @@ PYTEST_DONT_REWRITE
 
 import mmap
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import TypeVar
@@ -26,6 +27,37 @@ def within(seconds: float, work: Callable[[], Answer]) -> Answer:
     )
     thread.start()
     return outcome.result(seconds)
+
+
+class Deadline:
+    """The end of a question's time, which begins now and lasts these seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until = time.monotonic() + seconds
+        self._given_up = threading.Event()
+
+    def keep(self, work: Callable[[], Answer]) -> Answer:
+        """Return what work returns; raise TimeoutError when it takes longer, and half a second.
+
+        Work that nobody waits for any more ends where it next asks for the time that is left.
+        """
+        try:
+            return within(self._seconds + GRACE, work)
+        except TimeoutError:
+            self._given_up.set()
+            raise
+
+    def left(self) -> float:
+        """Return the seconds that are left. Raises TimeoutError where there are none."""
+        left = self._until - time.monotonic()
+        if left <= 0 or self._given_up.is_set():
+            raise TimeoutError
+        return left
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but not for work that has been given up."""
+        self._given_up.wait(seconds)
 
 
 class TooLarge(Exception):

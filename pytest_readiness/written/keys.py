@@ -73,12 +73,17 @@ class Secret:
         return "«secret»"
 
 
+def _nowhere(_: object) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of value.
 
     says: what it is, for people. type: of the value read. parse: text, Where -> value, raises
-    BadValue. show: value -> text that parses to the same value.
+    BadValue. show: value -> text that parses to the same value. origins: value -> the places on
+    the network that it lets a run ask, `https://host:port`.
     """
 
     name: str
@@ -88,6 +93,7 @@ class Kind:
     show: Callable[[Any], str] = str
     many_lines: bool = False
     may_be_empty: bool = False
+    origins: Callable[[Any], tuple[str, ...]] = _nowhere
 
 
 class Use(StrEnum):
@@ -349,6 +355,12 @@ def url_of(text: str, schemes: Sequence[str], like: str) -> str:
     return text
 
 
+def origin(url: str) -> str:
+    """Return `https://host:port` of a URL: neither its user nor its path, a port if it has one."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
 def _http_url(text: str, _: Where) -> str:
     return url_of(text, ("http", "https"), "https://host:7171").rstrip("/")
 
@@ -386,6 +398,9 @@ NAMES = Kind(
 )
 FILE = Kind("file", "a file, relative to the ini's folder", Path, _file)
 SECRET = Kind("secret", "${env:NAME} or ${file:PATH}", Secret, _secret, _never)
-HTTP_URL = Kind("url", "http:// or https:// URL", str, _http_url)
+HTTP_URL = Kind(
+    "url", "http:// or https:// URL", str, _http_url, origins=lambda url: (origin(url),)
+)
+PROXY_URL = Kind("proxy", "http:// or https:// URL of a proxy", str, _http_url)
 PHASE = Kind("phase", " | ".join(Phase), Phase, _choice(Phase))
 SAFETY = Kind("safety", " | ".join(Safety), Safety, _choice(Safety))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.errors import Why
 from pytest_readiness.merge.join import NO_RUN, Given, fact_folders
+from pytest_readiness.results import model
 from pytest_readiness.results.evidence import Finding, Outcome
 from pytest_readiness.results.model import Report, Shard, Verdict, WaiverState
 from pytest_readiness.verdict.judge import completeness
@@ -354,3 +355,15 @@ def test_merging_in_two_steps_gives_the_same(said: Any, cut: int) -> None:
     ]
     assert (nested.verdict.name, nested.run.shards) == (flat.verdict.name, flat.run.shards)
     assert nested.completeness == flat.completeness
+
+
+def test_what_the_runs_have_sent_is_added_up() -> None:
+    def sending(id: str, *counts: int, **more: Any) -> Given:
+        statement = model.traffic({("k", "GET", 200): counts[0], ("k", "GET", None): counts[1]})
+        return run(id, *IDS[:3], traffic=statement, **more)
+
+    here, staging = sending("a", 3, 1), sending("s", 4, 2, environment="staging")
+    report = merged(here, staging, main=STAGING)
+    assert report.traffic == model.traffic({("k", "GET", 200): 7, ("k", "GET", None): 3})
+    assert merged(again(report), main=STAGING, id="n").traffic == report.traffic
+    assert merged(run("a", *IDS[:3])).traffic == ()

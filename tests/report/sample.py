@@ -20,6 +20,7 @@ from pytest_readiness.results.model import (
     SettingsUsed,
     Target,
     Tool,
+    Traffic,
     Verdict,
     Waived,
     WaiverState,
@@ -35,6 +36,12 @@ rules:
   - apiGroups: ["networking.k8s.io"]
     resources: ["networkpolicies"]
     verbs: ["list"]"""
+
+TRAFFIC = (
+    Traffic(target="clickhouse https://ch.example.org:8443", method="POST", status=200, count=14),
+    Traffic(target="kubernetes https://10.0.0.1:6443", method="GET", status=None, count=1),
+    Traffic(target="kubernetes https://10.0.0.1:6443", method="GET", status=200, count=31),
+)
 
 
 def item(
@@ -362,7 +369,10 @@ def full(**changes: Any) -> Report:
             note="expired on 2026-11-20: the fail counts",
         ),
     )
-    return report(items, **{"waivers": waivers, "declarations": DECLARATIONS, **changes})
+    return report(
+        items,
+        **{"waivers": waivers, "declarations": DECLARATIONS, "traffic": TRAFFIC, **changes},
+    )
 
 
 def report(items: tuple[Item, ...], **changes: Any) -> Report:

@@ -165,3 +165,10 @@ def test_a_rendering_is_a_function_of_the_report_alone() -> None:
         return golden.renderings(report)
 
     assert all_of(sample.full()) == all_of(sample.full())
+
+
+def test_the_requests_of_a_run_are_in_the_pages_and_not_in_the_terminal() -> None:
+    shown = golden.renderings(sample.full())
+    assert "1 GET without an answer, 31 GET 200" in shown["md"]
+
+    assert "Requests sent" not in shown["80.txt"]

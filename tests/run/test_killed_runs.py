@@ -21,6 +21,7 @@ from pytest_readiness.errors import ReadinessError
 from pytest_readiness.record import locks
 from pytest_readiness.report import schema
 from pytest_readiness.results import model
+from pytest_readiness.transport.traffic import Meter
 from tests.run.project import BAD, GOOD, READY_INI, Process, Project, check_source, checks_file
 
 OWN = [f"shop-{name}" for name in ("one", "two", "three", "four")]
@@ -234,3 +235,23 @@ def test_a_worker_that_outlives_its_run_keeps_others_out(tmp_path: Path) -> None
     locks.leave(worker)
     report = json.loads(render(run)["report.json"])
     assert report["completeness"]["missing"] == ["shop-slow"]
+
+
+def test_what_a_killed_run_had_sent_is_in_its_report(shop: Project) -> None:
+    run = shop.folder / "run-that-sent"
+    process = start(shop, "--readiness-report", str(run))
+    wait_for(process, run / "journal.jsonl", 1)
+    kill(process, run)
+    for name in model.FILES:  # it may have ended
+        (run / name).unlink(missing_ok=True)
+    for status in (200, 200, None):
+        with Meter(run / "facts", "kubernetes https://a").request("GET", lambda: 60.0) as note:
+            if status is not None:
+                note(status)
+    report = json.loads(render(run)["report.json"])
+    one = {"target": "kubernetes https://a", "method": "GET"}
+    assert report["traffic"] == [
+        {**one, "status": None, "count": 1},
+        {**one, "status": 200, "count": 2},
+    ]
+    assert not [path for path in (run / "facts").iterdir() if path.name.startswith(".")]

@@ -282,3 +282,18 @@ def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path: Path, run: str
     assert len(again.out.strip().splitlines()) == 1
     assert "report.json" in again.out
     assert not (tmp_path / f"{run}-replay").exists()
+
+
+def test_a_run_says_what_it_has_sent_and_a_replay_sends_nothing(
+    healthy: Result, copied: Project
+) -> None:
+    sent = healthy.report["traffic"]
+    assert {one["target"].split()[0] for one in sent} == {
+        "clickhouse",
+        "clickhouse-backup",
+        "kubernetes",
+    }
+    assert all(one["status"] == 200 and one["count"] > 0 for one in sent)
+    page = (healthy.folder / healthy.report_name / "report.html").read_text()
+    assert all(one["target"] in page for one in sent)
+    assert replay(copied, "run").report["traffic"] == []

@@ -69,12 +69,12 @@ def before(client: Client, number: int, act: Callable[[str], None]) -> None:
     send = client.open
     sent = 0
 
-    def open_(url: str, headers: Mapping[str, str], seconds: float) -> Any:
+    def open_(url: str, headers: Mapping[str, str], left: Callable[[], float]) -> Any:
         nonlocal sent
         sent += 1
         if sent == number:
             act(url)
-        return send(url, headers, seconds)
+        return send(url, headers, left)
 
     client.open = open_  # type: ignore[method-assign]
 

@@ -1,7 +1,8 @@
 """A real API server that dies, hangs, forgets, turns away or loses its etcd while it is asked."""
 
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -125,10 +126,11 @@ class TestKilled:
         asked = client(plane.kubeconfig, namespace="crowd")
         send = asked.open
 
-        def open_(url: str, headers: Mapping[str, str], seconds: float) -> Any:
-            response = send(url, headers, seconds)
-            plane.processes[-1].kill()  # its head is here, its body unread
-            return response
+        @contextmanager
+        def open_(url: str, headers: Mapping[str, str], left: Callable[[], float]) -> Iterator[Any]:
+            with send(url, headers, left) as response:
+                plane.processes[-1].kill()  # its head is here, its body unread
+                yield response
 
         asked.open = open_  # type: ignore[method-assign]
         error = refusal(lambda: probe.pods(asked))

@@ -6,11 +6,7 @@ written since 23.11 and only once a backup was made), GET /backup/list of clickh
 PYTEST_DONT_REWRITE
 """
 
-import socket
-import ssl
-import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -19,12 +15,7 @@ from pytest_readiness.errors import ProbeError, ProbeErrorKind
 from pytest_readiness.targets.clickhouse.client import Client
 from pytest_readiness.targets.clickhouse.errors import one_line
 from pytest_readiness.targets.clickhouse.facts import Backup, BackupApi, Backups, BackupState
-from pytest_readiness.transport import certificates
-from pytest_readiness.transport.causes import chain, system_words
-from pytest_readiness.transport.limit import GRACE, MAX_BODY, TooLarge, joined, within
-
-if TYPE_CHECKING:
-    import httpx
+from pytest_readiness.transport import http
 
 # Restores stand in the same tables and are none of a backup's states.
 _STATES = {
@@ -33,9 +24,14 @@ _STATES = {
     "BACKUP_FAILED": BackupState.FAILED,
     "BACKUP_CANCELLED": BackupState.FAILED,
 }
-_PIECE = 64 * 1024
 _QUESTION = "list backups"
 _API_QUESTION = "list backups of clickhouse-backup"
+_ADVICE = {
+    ProbeErrorKind.UNAUTHORIZED: "Give backup_api_user and backup_api_password.",
+    ProbeErrorKind.UNREACHABLE: "Check [clickhouse] backup_api, and that clickhouse-backup runs "
+    "as a server.",
+    ProbeErrorKind.UNTRUSTED: "Give the authority that signed its certificate as ca_file.",
+}
 # Two spellings of one moment, so that the type of the column (DateTime before 23.8) is no matter.
 _COLUMNS = (
     "id, name, base_backup_name AS base, toString(status) AS state, "
@@ -99,7 +95,28 @@ def backup_api(client: Client) -> BackupApi:
     url = client.section.backup_api
     if url is None:
         return BackupApi(asked_at=now(), url=None, backups=())
-    body = _get(client, url)
+    try:
+        return _server(client, url).ask(_API_QUESTION, _listed)
+    except ProbeError as error:
+        error.advice = _ADVICE.get(error.kind, "Look at the log of clickhouse-backup.")
+        error.stops_target = False  # another server than ClickHouse
+        raise
+
+
+def _server(client: Client, url: str) -> http.Client:
+    section, secret = client.section, client.section.backup_api_password
+    return http.Client(
+        "clickhouse-backup",
+        url,
+        client.caller,
+        user=section.backup_api_user,
+        password=secret.reveal() if secret is not None else None,
+        ca_file=section.ca_file if url.startswith("https") else None,
+    )
+
+
+def _listed(question: http.Question) -> BackupApi:
+    body = question.body("/backup/list").decode("utf-8", "replace")
     asked_at = now()
     found: dict[str, Backup] = {}
     for line in body.splitlines():
@@ -108,12 +125,12 @@ def backup_api(client: Client) -> BackupApi:
         try:
             rows = _decoded(line)
         except msgspec.DecodeError as error:
-            _api_fail(url, ProbeErrorKind.MALFORMED, f"a line of the list cannot be read: {error}")
+            raise question.malformed(f"a line of the list cannot be read: {error}") from None
         for row in rows:
-            backup = _from_api(url, row)
+            backup = _from_api(question, row)
             if found.get(row.name) is None or backup.state is BackupState.CREATED:
                 found[row.name] = backup
-    return BackupApi(asked_at=asked_at, url=url, backups=tuple(found.values()))
+    return BackupApi(asked_at=asked_at, url=question.client.url, backups=tuple(found.values()))
 
 
 def _log(client: Client) -> tuple[list[_BackupRow], str]:
@@ -164,13 +181,13 @@ def _moment(milliseconds: int) -> datetime | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds > 0 else None
 
 
-def _from_api(url: str, row: _ApiRow) -> Backup:
+def _from_api(question: http.Question, row: _ApiRow) -> Backup:
     says = next((text for text in (row.status, row.desc) if "broken" in text.lower()), "")
     running = row.status.lower() in {"in progress", "creating", "uploading"}
     state = BackupState.RUNNING if running else BackupState.CREATED
-    at = _created(url, row)
+    at = _created(question, row)
     return Backup(
-        host=url,
+        host=question.client.url,
         name=row.name,
         base=row.required.lstrip("+"),
         state=BackupState.FAILED if says else state,
@@ -180,13 +197,13 @@ def _from_api(url: str, row: _ApiRow) -> Backup:
     )
 
 
-def _created(url: str, row: _ApiRow) -> datetime | None:
+def _created(question: http.Question, row: _ApiRow) -> datetime | None:
     if not row.created or row.created.startswith("0001-"):
         return None  # Go's zero time: the folder has no metadata
     try:
         moment = datetime.fromisoformat(row.created.removesuffix(" UTC"))
     except ValueError:
-        _api_fail(url, ProbeErrorKind.MALFORMED, f"{row.name} has the date {row.created!r}")
+        raise question.malformed(f"{row.name} has the date {row.created!r}") from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -195,108 +212,3 @@ def _decoded(line: str) -> list[_ApiRow]:
     if line.lstrip().startswith("["):
         return msgspec.json.decode(line, type=list[_ApiRow])
     return [msgspec.json.decode(line, type=_ApiRow)]
-
-
-def _get(client: Client, url: str) -> str:
-    import httpx
-
-    section = client.section
-    secret = section.backup_api_password
-    password = secret.reveal() if secret is not None else ""
-    auth = httpx.BasicAuth(section.backup_api_user, password) if section.backup_api_user else None
-    verify: object = True
-    if section.ca_file is not None and url.startswith("https"):
-        verify = ssl.create_default_context(cafile=str(section.ca_file))
-    headers = {
-        "User-Agent": "pytest-readiness",
-        "X-Readiness-Run": client.run_id,
-        "Accept-Encoding": "identity",
-    }
-    until = time.monotonic() + client.timeout
-
-    def ask() -> tuple[int, bytes]:
-        address = f"{url}/backup/list"
-        options: dict[str, Any] = {"auth": auth, "headers": headers, "verify": verify}
-        with httpx.stream("GET", address, timeout=client.timeout, **options) as answer:
-            return answer.status_code, _body(url, answer, until)
-
-    try:
-        status, body = within(client.timeout + GRACE, ask)
-    except httpx.ConnectTimeout:
-        _api_fail(url, ProbeErrorKind.UNREACHABLE, "no connection within the time allowed")
-    except (httpx.TimeoutException, TimeoutError):
-        _api_fail(url, ProbeErrorKind.TIMEOUT, "no answer within the time of one question")
-    except httpx.HTTPError as error:
-        _api_fail(url, *_transport(error))
-    if status != 200:
-        _api_fail(url, _status_kind(status), f"HTTP status {status}")
-    return body.decode("utf-8", "replace")
-
-
-def _body(url: str, answer: "httpx.Response", until: float) -> bytes:
-    import httpx
-
-    if answer.headers.get("Content-Encoding", "identity") != "identity":
-        # Of unknown size, and nobody asked for it.
-        _api_fail(url, ProbeErrorKind.MALFORMED, "the answer is compressed, and was not to be")
-
-    def check_time() -> None:
-        if time.monotonic() >= until:
-            raise httpx.ReadTimeout("no time left")
-
-    try:
-        return joined(answer.iter_raw(_PIECE), MAX_BODY, check_time)
-    except TooLarge as error:
-        _api_fail(url, ProbeErrorKind.MALFORMED, str(error))
-
-
-def _transport(error: Exception) -> tuple[ProbeErrorKind, str]:
-    """Tell apart what broke below HTTP, in words that no system and no version changes."""
-    import httpx
-
-    for cause in chain(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return ProbeErrorKind.UNTRUSTED, certificates.says(cause)
-        if isinstance(cause, socket.gaierror):
-            return ProbeErrorKind.UNREACHABLE, "the host name does not resolve"
-    if isinstance(error, httpx.ConnectError):
-        return ProbeErrorKind.UNREACHABLE, system_words(error) or str(error)
-    if "complete message body" in str(error) or "incomplete chunked" in str(error):
-        return ProbeErrorKind.MALFORMED, "the answer is truncated"
-    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
-        return ProbeErrorKind.MALFORMED, "the answer is not HTTP"
-    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
-        return ProbeErrorKind.UNREACHABLE, "the connection was closed before the answer"
-    return ProbeErrorKind.UNREACHABLE, str(error) or type(error).__name__
-
-
-def _status_kind(status: int) -> ProbeErrorKind:
-    known = {
-        401: ProbeErrorKind.UNAUTHORIZED,
-        403: ProbeErrorKind.FORBIDDEN,
-        404: ProbeErrorKind.ABSENT,
-        423: ProbeErrorKind.UNAVAILABLE,  # locked: another operation of clickhouse-backup runs
-        429: ProbeErrorKind.THROTTLED,
-    }
-    fallback = ProbeErrorKind.UNAVAILABLE if status >= 500 else ProbeErrorKind.MALFORMED
-    return known.get(status, fallback)
-
-
-_ADVICE = {
-    ProbeErrorKind.UNAUTHORIZED: "Give backup_api_user and backup_api_password.",
-    ProbeErrorKind.UNREACHABLE: "Check [clickhouse] backup_api, and that clickhouse-backup runs "
-    "as a server.",
-    ProbeErrorKind.UNTRUSTED: "Give the authority that signed its certificate as ca_file.",
-}
-
-
-def _api_fail(url: str, kind: ProbeErrorKind, cause: str) -> NoReturn:
-    """Raise the error; another server than ClickHouse, so it never stops ClickHouse's questions."""
-    raise ProbeError(
-        kind,
-        target=f"clickhouse-backup {url}",
-        question=_API_QUESTION,
-        cause=one_line(cause),
-        advice=_ADVICE.get(kind, "Look at the log of clickhouse-backup."),
-        stops_target=False,
-    ) from None

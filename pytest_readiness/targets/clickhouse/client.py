@@ -17,6 +17,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -25,10 +26,11 @@ import msgspec
 
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
 from pytest_readiness.targets.clickhouse.errors import Refusal, broken_off, probe_error, refusal
-from pytest_readiness.targets.clickhouse.pool import pool
-from pytest_readiness.targets.clickhouse.section import ClickHouse
+from pytest_readiness.targets.clickhouse.pool import Pool, pool
+from pytest_readiness.targets.clickhouse.section import CLICKHOUSE_URL, ClickHouse
 from pytest_readiness.transport.caller import Caller
 from pytest_readiness.transport.limit import GRACE, within
+from pytest_readiness.transport.traffic import Meter
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client as Driver
@@ -76,8 +78,7 @@ class Client:
 
     driver: "Driver"
     section: ClickHouse
-    run_id: str
-    timeout: float
+    caller: Caller
     target: str
     user: str
     database: str
@@ -85,6 +86,11 @@ class Client:
     may_set: bool = True
     hides_dead: bool = False
     _places: tuple[Place, ...] = field(default=())
+
+    @property
+    def timeout(self) -> float:
+        """The seconds of one question."""
+        return self.caller.timeout.total_seconds()
 
     def close(self) -> None:
         """Close the connections."""
@@ -256,11 +262,14 @@ def _server(section: ClickHouse, caller: Caller) -> Client:
         "send_receive_timeout": max(1, math.ceil(caller.timeout.total_seconds())),
         "query_retries": 0,
         "autogenerate_session_id": False,
-        "headers": {"User-Agent": _user_agent(), "X-Readiness-Run": caller.run_id},
+        "headers": caller.headers,
     }
     ca_file = str(section.ca_file) if tls and section.ca_file is not None else None
+    (origin,) = CLICKHOUSE_URL.origins(section.url)
+    meter = Meter(caller.folder, f"clickhouse {origin}")
     place = (options["interface"], url.hostname or "", port, ca_file)
-    return _session(section, caller, target, database, options, place)
+    connections = partial(pool, *place, meter, caller.timeout.total_seconds())
+    return _session(section, caller, target, database, options, connections)
 
 
 def _embedded(section: ClickHouse, caller: Caller) -> Client:
@@ -288,9 +297,9 @@ def _session(
     target: str,
     database: str,
     options: dict[str, Any],
-    place: tuple[str, str, int, str | None] | None = None,
+    connections: Callable[[], Pool] | None = None,
 ) -> Client:
-    """Open the session; place is the server's, None for the engine in this process."""
+    """Open the session; connections to the server, None for the engine in this process."""
     timeout = caller.timeout.total_seconds()
     secrets = tuple(filter(None, (str(options.get("password", "")),)))
     user = str(options.get("username", "default"))
@@ -301,14 +310,14 @@ def _session(
         logging.getLogger("clickhouse_connect").addHandler(_UNHEARD)
 
         def open_session() -> "Driver":
-            if place is None:
+            if connections is None:
                 return get_client(database=database, **options)
-            limited = pool(*place, timeout)
+            limited = connections()
             session = get_client(database=database, pool_mgr=limited, **options)
             limited.opened()
             return session
 
-        driver = open_session() if place is None else within(timeout + GRACE, open_session)
+        driver = within(timeout + GRACE, open_session) if connections else open_session()
     except Exception as error:
         found = refusal(error)
         if options["interface"] == "chdb" and found.code is None:
@@ -316,7 +325,7 @@ def _session(
         raise probe_error(
             found, target=target, question="connect", user=user, secrets=secrets
         ) from None
-    client = Client(driver, section, caller.run_id, timeout, target, user, database, secrets)
+    client = Client(driver, section, caller, target, user, database, secrets)
     try:
         _restrict(client, embedded=options["interface"] == "chdb")
     except Exception as error:
@@ -337,7 +346,7 @@ def _restrict(client: Client, *, embedded: bool) -> None:
     # Less than the read time-out, so that the server's own words arrive before it.
     wanted: list[tuple[str, object]] = [
         ("max_execution_time", max(1, math.ceil(client.timeout) - 1)),
-        ("log_comment", client.run_id),
+        ("log_comment", client.caller.run_id),
         ("skip_unavailable_shards", 0),
     ]
     if level == "0":
@@ -370,12 +379,3 @@ def _labelled(rows: Sequence[_PlaceRow]) -> tuple[Place, ...]:
 
 def _lines(answer: bytes) -> list[bytes]:
     return [line for line in answer.split(b"\n") if line.strip()]
-
-
-def _user_agent() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return f"pytest-readiness/{version('pytest-readiness')}"
-    except PackageNotFoundError:
-        return "pytest-readiness"  # run from a source tree that was never installed

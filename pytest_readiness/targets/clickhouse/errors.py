@@ -6,12 +6,10 @@ PYTEST_DONT_REWRITE
 """
 
 import re
-import ssl
 from typing import NamedTuple
 
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
-from pytest_readiness.transport import certificates
-from pytest_readiness.transport.causes import chain, system_words
+from pytest_readiness.transport.failures import Broken, failure, kind_of_status
 
 Kind = ProbeErrorKind
 LONGEST_CAUSE = 300  # one line of a report
@@ -27,15 +25,6 @@ _BY_CODE = {
     Kind.UNREACHABLE: (198, 210, 279),
 }
 _KIND_OF_CODE = {code: kind for kind, codes in _BY_CODE.items() for code in codes}
-_KIND_OF_STATUS = {
-    401: Kind.UNAUTHORIZED,
-    403: Kind.FORBIDDEN,
-    404: Kind.ABSENT,
-    407: Kind.UNAUTHORIZED,
-    408: Kind.TIMEOUT,
-    429: Kind.THROTTLED,
-    504: Kind.TIMEOUT,
-}
 _CODE = re.compile(r"\bCode: (\d+)\.")
 _BROKEN_OFF = re.compile(r"\bCode: (\d+)\. DB::\w*Exception: ")
 _STATUS = re.compile(r"\bHTTP status (\d{3})\b")
@@ -48,7 +37,6 @@ _USER = re.compile(r"(?:^|: |\s)([^\s:]+): Not enough privileges")
 # A failed backup's error comes with the frames of the C++ that failed.
 _STACK = re.compile(r",? *Stack trace \(when copying this message\b.*", re.DOTALL)
 _TAGS = re.compile(r"<[^>]*>")
-_OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>:?\s*|\w+\(host=[^)]*\):?\s*")
 
 _ADVICE = {
     Kind.UNAUTHORIZED: "Check the user in url and [clickhouse] password.",
@@ -86,18 +74,17 @@ def refusal(error: BaseException) -> Refusal:
     The transport's own error hides in the chain of causes; it is looked at first, because the
     message around it names a URL and a retry count that help nobody.
     """
-    transport = _transport(error)
-    if transport is not None:
-        return transport
+    broken = failure(error)
+    if broken is not None:
+        hint = "; is it clickhouse+http?" if broken.what is Broken.NOT_TLS else ""
+        return Refusal(broken.kind, None, f"{broken.words}{hint}")
     text = str(error)
     code = getattr(error, "code", None) or _first_code(text)
     if code is not None:
         return Refusal(_KIND_OF_CODE.get(code, Kind.UNAVAILABLE), code, text)
     status = _STATUS.search(text)
     if status is not None:
-        number = int(status[1])
-        fallback = Kind.UNAVAILABLE if number >= 500 else Kind.MALFORMED
-        return Refusal(_KIND_OF_STATUS.get(number, fallback), None, text)
+        return Refusal(kind_of_status(int(status[1])), None, text)
     if _NOT_CLICKHOUSE.match(text):
         text = "what answers is not ClickHouse"
     return Refusal(Kind.MALFORMED, None, text or type(error).__name__)
@@ -165,62 +152,6 @@ def _without_repetition(text: str) -> str:
 def _first_code(text: str) -> int | None:
     match = _CODE.search(text)
     return int(match[1]) if match else None
-
-
-def _transport(error: BaseException) -> Refusal | None:
-    """Return the refusal of a connection that failed below HTTP, or None."""
-    from urllib3 import exceptions as http
-
-    for cause in chain(error):
-        match cause:
-            case http.MaxRetryError() if cause.reason is not None:
-                return _transport(cause.reason) or Refusal(Kind.UNREACHABLE, None, _last(cause))
-            case http.SSLError():
-                return _tls(cause)
-            case http.NameResolutionError():
-                return Refusal(Kind.UNREACHABLE, None, "the host name does not resolve")
-            case http.NewConnectionError():  # a kind of ConnectTimeoutError, and none of time
-                return Refusal(Kind.UNREACHABLE, None, system_words(cause) or _last(cause))
-            case http.ReadTimeoutError() | TimeoutError():
-                return Refusal(Kind.TIMEOUT, None, "no answer within the time of one question")
-            case http.ConnectTimeoutError():
-                return Refusal(Kind.UNREACHABLE, None, "no connection within the time allowed")
-            case http.ProxyError():
-                return Refusal(Kind.UNREACHABLE, None, _last(cause))
-            case http.ProtocolError():
-                return _protocol(cause)
-            case http.HTTPError():
-                return Refusal(Kind.MALFORMED, None, _last(cause))
-    return None
-
-
-def _tls(error: Exception) -> Refusal:
-    text = _last(error)
-    if "WRONG_VERSION_NUMBER" in text or "wrong version number" in text:
-        return Refusal(Kind.MALFORMED, None, "the port does not speak TLS; is it clickhouse+http?")
-    for cause in chain(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return Refusal(Kind.UNTRUSTED, None, certificates.says(cause))
-        if isinstance(cause, ssl.SSLEOFError):
-            return Refusal(Kind.UNREACHABLE, None, "the server closed the TLS connection")
-    return Refusal(Kind.UNTRUSTED, None, text)
-
-
-def _protocol(error: Exception) -> Refusal:
-    causes = chain(error)
-    if any(type(cause).__name__ == "IncompleteRead" for cause in causes):
-        return Refusal(Kind.MALFORMED, None, "the answer is truncated")
-    if any(isinstance(cause, OSError) for cause in causes):
-        return Refusal(Kind.UNREACHABLE, None, "the connection was closed before the answer")
-    if any(type(cause).__name__ in ("BadStatusLine", "LineTooLong") for cause in causes):
-        return Refusal(Kind.MALFORMED, None, "the answer is not HTTP")
-    return Refusal(Kind.UNREACHABLE, None, _last(error))
-
-
-def _last(error: BaseException) -> str:
-    """Return the innermost words of a transport's error, without addresses of objects."""
-    words = _OBJECT.sub("", str(error)).strip()
-    return words or type(error).__name__
 
 
 def _advice(found: Refusal, user: str) -> str:

@@ -29,6 +29,7 @@ from pytest_readiness.written.keys import (
     Use,
     Where,
     absolute,
+    origin,
     url_of,
 )
 
@@ -59,11 +60,16 @@ def _url(text: str, where: Where) -> str:
     return f"chdb://{path}" + (f"?{urlencode(given, safe='/')}" if given else "")
 
 
+def _origins(url: str) -> tuple[str, ...]:
+    return () if url.startswith("chdb:") else (origin(url.removeprefix("clickhouse+")),)
+
+
 CLICKHOUSE_URL = Kind(
     "url",
     "clickhouse+https://user@host:port/db, clickhouse+http://... or chdb://PATH",
     str,
     _url,
+    origins=_origins,
 )
 
 

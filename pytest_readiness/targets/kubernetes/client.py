@@ -6,13 +6,10 @@ its urllib3 pool, since typed lists of 20,000 pods cost 75 times the CPU.
 PYTEST_DONT_REWRITE
 """
 
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -21,13 +18,15 @@ from pytest_readiness.targets.kubernetes import errors
 from pytest_readiness.targets.kubernetes.config import quiet
 from pytest_readiness.targets.kubernetes.errors import Asked, Right
 from pytest_readiness.targets.kubernetes.section import Kubernetes
+from pytest_readiness.transport import pools
+from pytest_readiness.transport.answer import BUSY, patiently
+from pytest_readiness.transport.answer import Answer as HttpAnswer
 from pytest_readiness.transport.caller import Caller
-from pytest_readiness.transport.limit import GRACE, MAX_BODY, TooLarge, joined, within
+from pytest_readiness.transport.limit import Deadline, TooLarge
+from pytest_readiness.transport.traffic import Meter, OverRate
+from pytest_readiness.written.keys import origin
 
 Answer = TypeVar("Answer")
-
-_PIECE = 256 * 1024
-_STATUS_RETRIES = 2
 
 
 class Client:
@@ -46,9 +45,9 @@ class Client:
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
-            "User-Agent": f"pytest-readiness/{_version()}",
-            "X-Readiness-Run": caller.run_id,
+            **caller.headers,
         }
+        self._meter = Meter(caller.folder, f"kubernetes {origin(self.server)}")
 
     def ask(
         self,
@@ -65,13 +64,17 @@ class Client:
         Raises ProbeError.
         """
         asked = Asked(f"kubernetes {self.server}", question, right, self.timeout, gate)
-        task = Question(self, asked, time.monotonic() + self.timeout)
+        deadline = Deadline(self.timeout)
+        task = Question(self, asked, deadline)
         try:
-            return within(self.timeout + GRACE, lambda: work(task))
+            return deadline.keep(lambda: work(task))
         except ProbeError:
             raise
+        except OverRate as error:
+            raise asked.error(
+                ProbeErrorKind.TIMEOUT, str(error), "Raise `timeout` in [readiness]."
+            ) from None
         except TimeoutError:
-            task.give_up()
             raise asked.timed_out() from None
         except Exception as error:
             # Without its text, which may quote an answer.
@@ -99,45 +102,30 @@ class Client:
         credential = (value for name, value in self.headers().items() if name not in self._headers)
         return tuple(value.split()[-1] for value in credential)
 
-    def open(self, url: str, headers: Mapping[str, str], seconds: float) -> Any:
-        """Send one GET and return urllib3's response, its body unread."""
-        from urllib3 import Retry, Timeout
+    @contextmanager
+    def open(
+        self, url: str, headers: Mapping[str, str], left: Callable[[], float]
+    ) -> Iterator[Any]:
+        """Send one GET and yield urllib3's response, its body unread.
 
-        # Two attempts to connect fit into the time. Statuses are retried by the caller, who knows
-        # how much time is left; redirects would carry the credential elsewhere.
-        retries = Retry(
-            connect=1,
-            read=0,
-            status=0,
-            other=0,
-            redirect=0,
-            raise_on_redirect=False,
-            raise_on_status=False,
-            respect_retry_after_header=False,
-        )
-        with _no_tls_warning(self.tls_verified):
-            return self._api.rest_client.pool_manager.request(
-                "GET",
-                url,
-                headers=headers,
-                timeout=Timeout(connect=seconds / 2, read=seconds),
-                retries=retries,
-                preload_content=False,
-            )
+        left: returns the seconds that are left. Raises TimeoutError, urllib3's HTTPError.
+        """
+        pool = self._api.rest_client.pool_manager
+        with ExitStack() as stack:
+            with _no_tls_warning(self.tls_verified):
+                response = stack.enter_context(
+                    pools.answered(pool, "GET", url, self._meter, left, headers=headers)
+                )
+            yield response
 
 
 class Question:
-    """The requests of one question, all of them before one deadline (monotonic seconds)."""
+    """The requests of one question, all of them before one deadline."""
 
-    def __init__(self, client: Client, asked: Asked, deadline: float) -> None:
+    def __init__(self, client: Client, asked: Asked, deadline: Deadline) -> None:
         self.client = client
         self.asked = asked
         self._deadline = deadline
-        self._given_up = threading.Event()
-
-    def give_up(self) -> None:
-        """Let the working thread end at its next step; nobody waits for it any more."""
-        self._given_up.set()
 
     def get(
         self, path: str, query: Mapping[str, str | int] | None = None, *, right: Right | None = None
@@ -149,16 +137,10 @@ class Question:
         """
         asked = self.needing(right)
         url = f"{self.client.server}{path}" + (f"?{urlencode(query)}" if query else "")
-        retries = 0
-        while True:
-            status, body, retry_after = self._once(asked, url)
-            if status not in (429, 503):
-                return status, body
-            pause = _seconds(retry_after, default=0.2 * 2**retries)
-            if retries == _STATUS_RETRIES or pause > self._left():
-                raise errors.of_status(asked, status, body, retry_after)
-            retries += 1
-            self._given_up.wait(pause)
+        found = patiently(self._deadline, lambda: self._once(asked, url))
+        if found.status in BUSY:
+            raise errors.of_status(asked, found.status, found.body, found.retry_after)
+        return found.status, found.body
 
     def body(
         self, path: str, query: Mapping[str, str | int] | None = None, *, right: Right | None = None
@@ -170,26 +152,23 @@ class Question:
         return body
 
     def check_time(self) -> None:
-        """Raise ProbeError TIMEOUT past the deadline."""
-        self._left()
+        """Raise TimeoutError past the deadline."""
+        self._deadline.left()
 
     def needing(self, right: Right | None) -> Asked:
         """Return what errors are about, where one request needs a right of its own."""
         return self.asked if right is None else replace(self.asked, right=right)
 
-    def _left(self) -> float:
-        left = self._deadline - time.monotonic()
-        if left <= 0 or self._given_up.is_set():
-            raise self.asked.timed_out()
-        return left
-
-    def _once(self, asked: Asked, url: str) -> tuple[int, bytes, str | None]:
+    def _once(self, asked: Asked, url: str) -> HttpAnswer:
         from urllib3.exceptions import HTTPError
 
+        left = self._deadline.left
         try:
-            response = self.client.open(url, self.client.headers(), self._left())
-            with _released(response):
-                return response.status, self._read(response), response.headers.get("Retry-After")
+            with self.client.open(url, self.client.headers(), left) as found:
+                headers = {name.lower(): value for name, value in found.headers.items()}
+                return HttpAnswer(found.status, headers, pools.read(found, left))
+        except TooLarge as error:
+            raise asked.malformed(str(error)) from None
         except HTTPError as error:
             raise errors.of_transport(asked, error) from error
         except ValueError:
@@ -199,36 +178,6 @@ class Question:
                 "the token of the context's user holds signs that no HTTP header may",
                 "Write the token anew: one line of printable ASCII.",
             ) from None
-
-    def _read(self, response: Any) -> bytes:
-        try:
-            return joined(response.stream(_PIECE, decode_content=True), MAX_BODY, self._left)
-        except TooLarge as error:
-            raise self.asked.malformed(str(error)) from None
-
-
-@contextmanager
-def _released(response: Any) -> Iterator[None]:
-    """Give the connection back when the body was read, and close it otherwise."""
-    try:
-        yield
-    except BaseException:
-        response.close()
-        raise
-    response.release_conn()
-
-
-def _seconds(retry_after: str | None, *, default: float) -> float:
-    """Read Retry-After, seconds or an HTTP date (RFC 9110, 10.2.3)."""
-    if retry_after is None:
-        return default
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
-    try:
-        when = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return default
-    return max(0.0, when.timestamp() - time.time())
 
 
 @contextmanager
@@ -240,12 +189,3 @@ def _no_tls_warning(verified: bool) -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("pytest-readiness")
-    except PackageNotFoundError:
-        return "0"

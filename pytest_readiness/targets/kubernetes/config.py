@@ -198,7 +198,7 @@ def _set_proxy(configuration: Any, proxy_url: str | None) -> None:
     proxy-url of the kubeconfig wins and knows no exceptions; HTTPS_PROXY and NO_PROXY of the
     environment never hold for loopback (golang.org/x/net/http/httpproxy).
     """
-    import urllib3
+    from urllib3 import make_headers
 
     environment = getproxies_environment()
     server = urlsplit(configuration.host)
@@ -212,7 +212,7 @@ def _set_proxy(configuration: Any, proxy_url: str | None) -> None:
         parts = urlsplit(proxy)
         if parts.username is not None:
             user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=user)
+            configuration.proxy_headers = make_headers(proxy_basic_auth=user)
 
 
 def _is_loopback(host: str) -> bool:

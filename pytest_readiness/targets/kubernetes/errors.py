@@ -5,20 +5,31 @@ PYTEST_DONT_REWRITE
 
 import re
 import shlex
-import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
-from pytest_readiness.transport import certificates
-from pytest_readiness.transport.causes import chain
+from pytest_readiness.transport.failures import Broken, Failure, failure, one_line
 
 if TYPE_CHECKING:
     from urllib3.exceptions import HTTPError
 
-_LONGEST_CAUSE = 300
+_ADDRESS = "Check the context's server address, and DNS."
+_ADVICE = {
+    Broken.ADDRESS: "Correct `server` in the kubeconfig.",
+    Broken.PROXY: "Check proxy-url and HTTPS_PROXY.",
+    Broken.NAME: _ADDRESS,
+    Broken.REFUSED: _ADDRESS,
+    Broken.CLOSED: "Check the API server and whatever stands before it: load balancer, proxy, VPN.",
+    Broken.CLOSED_TLS: "It may ask for a client certificate that the context's user lacks; or "
+    "something between here and the API server cuts TLS: proxy, firewall, load balancer.",
+    Broken.UNTRUSTED: "Check certificate-authority-data and tls-server-name of the context's "
+    "cluster, and the certificate with `openssl s_client -connect HOST:PORT -showcerts`.",
+    Broken.NO_CERTIFICATE: "Give the context's user client-certificate-data and client-key-data.",
+    Broken.NO_TLS: "Check that the port speaks https, and the CA and client certificate files.",
+}
 _USER = re.compile(r'User "([^"\n]{1,200})" cannot')
 
 
@@ -177,47 +188,29 @@ def of_status(asked: Asked, status: int, body: bytes, retry_after: str | None) -
 
 def of_transport(asked: Asked, error: "HTTPError") -> ProbeError:
     """Turn what urllib3 raises into the error that says what to do."""
-    from urllib3 import exceptions
-
-    reason = error.reason if isinstance(error, exceptions.MaxRetryError) else error
-    match reason:
-        case exceptions.SSLError():
-            return _tls(asked, reason)
-        case exceptions.ProxyError():
-            return _unreachable(
-                asked, f"the proxy fails: {_root(reason)}", "Check proxy-url and HTTPS_PROXY."
-            )
-        case exceptions.NewConnectionError():
-            return _unreachable(
-                asked, _root(reason), "Check the context's server address, and DNS."
-            )
-        case exceptions.ConnectTimeoutError():
-            return asked.timed_out(connecting=True)
-        case exceptions.TimeoutError():
-            # urllib3 gives the handshake the time of a connect and calls it a read.
-            handshake = any("handshake" in str(cause) for cause in chain(reason))
-            return asked.no_session() if handshake else asked.timed_out()
-        case exceptions.IncompleteRead():
-            return asked.malformed("the answer is truncated")
-        case exceptions.DecodeError():
-            return asked.malformed("the answer's compression is broken")
-        case exceptions.LocationValueError():
-            return _unreachable(
-                asked, "the server's address is no URL", "Correct `server` in the kubeconfig."
-            )
-        case exceptions.ProtocolError():
-            return _protocol(asked, reason)
-        case _:
+    found = failure(error)
+    match found:
+        case None:
             return asked.error(
-                ProbeErrorKind.BROKE, type(reason).__name__, "Report this as a defect of the probe."
+                ProbeErrorKind.BROKE, type(error).__name__, "Report this as a defect of the probe."
             )
-
-
-def one_line(text: object) -> str:
-    """Return the text on one line, no longer than a person reads, and safe for a terminal."""
-    shown = "".join(sign if sign.isprintable() else " " for sign in str(text))
-    line = " ".join(shown.split())
-    return line if len(line) <= _LONGEST_CAUSE else line[: _LONGEST_CAUSE - 1] + "…"
+        case Failure(Broken.CONNECTION):
+            return asked.timed_out(connecting=True)
+        case Failure(Broken.SESSION):
+            return asked.no_session()
+        case Failure(Broken.TIME):
+            return asked.timed_out()
+        case Failure(Broken.NOT_TLS, words):
+            cause, kind = f"{Broken.NO_TLS}: {words}", ProbeErrorKind.UNTRUSTED
+            return asked.error(kind, cause, _ADVICE[Broken.NO_TLS])
+        case Failure(Broken.CLOSED, words):
+            # It took the connection: another path may well be answered, unless this is the first.
+            return asked.error(found.kind, words, _ADVICE[Broken.CLOSED], stops=asked.gate)
+        case Failure(what, words) if what in _ADVICE:
+            text = words.lower() if what in (Broken.REFUSED, Broken.PROXY) else words
+            return asked.error(found.kind, text, _ADVICE[what])
+        case _:
+            return asked.malformed(found.words)
 
 
 def _forbidden(asked: Asked, said: str, message: str) -> ProbeError:
@@ -262,71 +255,3 @@ def _message(body: bytes) -> str:
         return one_line(msgspec.json.decode(body, type=_Status).message)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ""  # some proxy's page: the status alone is what can be said
-
-
-def _tls(asked: Asked, error: Exception) -> ProbeError:
-    cause = next((e for e in chain(error) if isinstance(e, ssl.SSLError)), None)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return asked.error(
-            ProbeErrorKind.UNTRUSTED,
-            certificates.says(cause),
-            "Check certificate-authority-data and tls-server-name of the context's cluster, and "
-            "the certificate with `openssl s_client -connect HOST:PORT -showcerts`.",
-        )
-    if isinstance(cause, ssl.SSLEOFError):
-        # In TLS 1.3 the alert that says why may be lost when the server closes at once.
-        return _unreachable(
-            asked,
-            "the server closed the TLS connection",
-            "It may ask for a client certificate that the context's user lacks; or something "
-            "between here and the API server cuts TLS: proxy, firewall, load balancer.",
-        )
-    text = str(cause or error)
-    if "CERTIFICATE_REQUIRED" in text.upper().replace(" ", "_"):
-        return asked.error(
-            ProbeErrorKind.UNAUTHORIZED,
-            "the server asks for a client certificate",
-            "Give the context's user client-certificate-data and client-key-data.",
-        )
-    return asked.error(
-        ProbeErrorKind.UNTRUSTED,
-        f"no TLS session: {getattr(cause, 'reason', None) or type(error).__name__}",
-        "Check that the port speaks https, and the CA and client certificate files.",
-    )
-
-
-def _protocol(asked: Asked, error: Exception) -> ProbeError:
-    causes = chain(error)
-    for cause in causes:
-        match cause:
-            case ssl.SSLError():
-                return _tls(asked, cause)
-            case TimeoutError():
-                return asked.timed_out()
-    if any(type(cause).__name__ == "IncompleteRead" for cause in causes):
-        return asked.malformed("the answer is truncated")
-    if any(isinstance(cause, OSError) for cause in causes):
-        # It took the connection: another path may well be answered, unless this is the first.
-        return _unreachable(
-            asked,
-            "the connection was closed before the answer",
-            "Check the API server and whatever stands before it: load balancer, proxy, VPN.",
-            stops=asked.gate,
-        )
-    return asked.malformed("the answer is not HTTP")
-
-
-def _unreachable(asked: Asked, cause: str, advice: str, *, stops: bool | None = None) -> ProbeError:
-    return asked.error(ProbeErrorKind.UNREACHABLE, cause, advice, stops=stops)
-
-
-def _root(error: Exception) -> str:
-    """Name the lowest cause: `connection refused`, `name does not resolve`."""
-    import socket
-
-    for cause in chain(error):
-        if isinstance(cause, socket.gaierror):
-            return "the host name does not resolve"
-        if isinstance(cause, OSError):
-            return (cause.strerror or str(cause)).lower()
-    return type(error).__name__

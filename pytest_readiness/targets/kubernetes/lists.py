@@ -15,6 +15,7 @@ from pytest_readiness.targets.kubernetes import errors
 from pytest_readiness.targets.kubernetes.client import Question
 from pytest_readiness.targets.kubernetes.errors import Right
 from pytest_readiness.targets.kubernetes.facts import Unreadable
+from pytest_readiness.transport.failures import one_line
 
 Wire = TypeVar("Wire")
 Kept = TypeVar("Kept")
@@ -147,7 +148,7 @@ def _one_pass(
                 try:
                     keep(decode(item))
                 except (msgspec.DecodeError, ValueError) as error:
-                    problem = errors.one_line(error)
+                    problem = one_line(error)
                     unreadable.append(Unreadable(name=_name(item, count), problem=problem))
                 count += 1
         if count > MAX_OBJECTS:
@@ -177,7 +178,7 @@ def _page(
     try:
         page, decode = decoders.page(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        problem = errors.one_line(error)
+        problem = one_line(error)
         raise question.asked.malformed(f"no list of objects: {problem}") from None
     if page.items is None and not page.kind.endswith("List"):
         raise question.asked.malformed(f"no list of objects: kind {page.kind!r} without items")

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
-from pytest_readiness.targets.kubernetes import config, errors, facts
+from pytest_readiness.targets.kubernetes import config, facts
 from pytest_readiness.targets.kubernetes import wire as k8s_wire
 from pytest_readiness.targets.kubernetes.client import Client, Question
 from pytest_readiness.targets.kubernetes.errors import Right
@@ -20,6 +20,7 @@ from pytest_readiness.targets.kubernetes.policies import network_policies as net
 from pytest_readiness.targets.kubernetes.section import Kubernetes
 from pytest_readiness.targets.kubernetes.services import cluster_services, ready
 from pytest_readiness.transport.caller import Caller
+from pytest_readiness.transport.failures import one_line
 from pytest_readiness.transport.limit import within
 
 Wire = TypeVar("Wire", bound=k8s_wire.Wire)
@@ -221,7 +222,7 @@ def _decode(question: Question, body: bytes, wire: type[Wire]) -> Wire:
     try:
         return msgspec.json.decode(body, type=wire)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise question.asked.malformed(errors.one_line(error)) from None
+        raise question.asked.malformed(one_line(error)) from None
 
 
 def _node(wire: k8s_wire.NodeW) -> facts.Node:

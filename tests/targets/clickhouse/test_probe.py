@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -409,6 +410,7 @@ class TestBackupApi:
     def at(client: probes.Client, port: int, **more: Any) -> probes.Client:
         url = f"http://127.0.0.1:{port}"
         client.section = ClickHouse(url="chdb:///x", cluster="risk", backup_api=url, **more)
+        client.caller = replace(client.caller, origins=frozenset({url}))
         return client
 
     def test_is_not_asked_where_none_is_named(self, client: probes.Client) -> None:
@@ -488,7 +490,7 @@ from pytest_readiness.targets.clickhouse.section import ClickHouse
 from pytest_readiness.transport.caller import Caller
 def ask(url, cluster):
     section = ClickHouse(url=url, cluster=cluster)
-    return probes.connect(section, Caller("run-1", timedelta(seconds=10)))
+    return probes.connect(section, Caller("run-1", timedelta(seconds=10), frozenset(), Path()))
 url = sys.argv[1]
 try:
     client = ask(url, "risk")

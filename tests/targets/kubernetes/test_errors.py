@@ -19,9 +19,9 @@ from pytest_readiness.errors import ProbeErrorKind
 from pytest_readiness.lab import tls
 from pytest_readiness.lab.kubernetes.api import KubernetesApi
 from pytest_readiness.lab.kubernetes.faults import Deny, Fault, PathAnswer
-from pytest_readiness.targets.kubernetes import client as k8s_transport
 from pytest_readiness.targets.kubernetes import probe
 from pytest_readiness.targets.kubernetes.errors import Asked, Right, of_transport
+from pytest_readiness.transport import pools
 from tests.asking import connect
 from tests.targets.kubernetes.target import (
     KUBE_SYSTEM,
@@ -76,7 +76,7 @@ def test_each_kind_of_no_answer_is_told_apart(
 def test_a_body_without_end_does_not_eat_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(k8s_transport, "MAX_BODY", 1 << 20)
+    monkeypatch.setattr(pools, "MAX_BODY", 1 << 20)
     huge = PathAnswer(path=NODES, fault=Fault.HUGE, size=8 << 20)
     with KubernetesApi(nodes(1), answers=[huge]) as api:
         error = refusal(lambda: probe.nodes(client(api, tmp_path)))
