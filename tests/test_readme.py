@@ -132,7 +132,7 @@ def test_the_ini_of_the_readme_is_valid(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.xdist_group("readme")
 def test_the_worked_example_of_contributing(tmp_path: Path) -> None:
-    check, worlds = blocks(CONTRIBUTING, "python")
+    check, worlds, *_ = blocks(CONTRIBUTING, "python")
     (tmp_path / "test_zones.py").write_text(check)
     (tmp_path / "test_worlds.py").write_text(worlds)
     (tmp_path / "readiness.ini").write_text(LAB_INI.format(faults=""))

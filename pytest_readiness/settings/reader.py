@@ -21,7 +21,7 @@ from pytest_readiness.targets import targets
 from pytest_readiness.targets.section import Section as TargetSection
 from pytest_readiness.text import suggestion
 from pytest_readiness.written.ini import Entry, Problem, Section, decode, read
-from pytest_readiness.written.keys import BadValue, Key, Secret, Where
+from pytest_readiness.written.keys import BadValue, Key, Secret, Use, Where
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,8 +186,12 @@ class _Builder:
     def __init__(self, where: Where, problems: list[Problem]) -> None:
         self.where = where
         self.problems = problems
+        # Whether a lab, which is not running now, says where its targets are: an example stands
+        # for what only it knows, and is asked by nobody.
+        self.lab_comes = False
 
     def settings(self, found: dict[str, Section], path: Path, digest: str) -> Settings | None:
+        self.lab_comes = "lab" in found and not self.where.resolve
         built: dict[str, Any] = {"targets": {}}
         known = (*sections(), *ITEM_SECTIONS)
         for name, section in found.items():
@@ -223,10 +227,16 @@ class _Builder:
                 continue
             self._value(declared.keys[name], entry, values)
         for known in declared.keys.values():
-            if known.required and known.name not in section.entries:
+            if not known.required or known.name in section.entries:
+                continue
+            if self.lab_comes and known.key.use is Use.PLACE:
+                values[known.name] = known.key.parse(known.key.example, self.where)
+            else:
                 self._bad(section.line, f"[{declared.name}] needs the key {known.name}")
         written = {name: values.get(name) for name in section.entries}
         for key, message in _contradictions(declared.struct, written):
+            if self.lab_comes and key not in section.entries:
+                continue
             at = section.entries[key].line if key in section.entries else section.line
             self._bad(at, message)
         return None if len(self.problems) > before else declared.struct(**values)

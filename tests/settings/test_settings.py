@@ -12,6 +12,7 @@ import pytest
 from pytest_readiness.catalogue.words import Safety
 from pytest_readiness.errors import ReadinessError, SettingsError
 from pytest_readiness.settings import Settings, from_values, load
+from pytest_readiness.targets import targets
 from pytest_readiness.targets.clickhouse.section import ClickHouse
 from pytest_readiness.targets.kubernetes.section import Kubernetes
 from pytest_readiness.written.keys import Phase
@@ -226,6 +227,16 @@ class TestSupplied:
                 ini(READINESS),
                 supplied={"kubernetes": {"context": "a", "namespace": "b", "kubeconfig": "gone"}},
             )
+
+    @pytest.mark.parametrize("name", targets())
+    def test_a_limit_beside_a_lab_that_is_not_running_needs_no_place(
+        self, folder: Path, name: str
+    ) -> None:
+        text = f"{READINESS}[{name}]\n"
+        assert name in load(ini(f"{text}[lab]\n"), resolve=False).targets
+        for also, resolve in (("", False), ("[lab]\n", True)):
+            with pytest.raises(SettingsError, match="needs the key"):
+                load(ini(text + also), resolve=resolve)
 
 
 class TestMistakes:

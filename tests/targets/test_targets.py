@@ -94,7 +94,7 @@ def test_a_system_of_another_distribution_that_cannot_be_used_ends_the_run(
     }
     install(tmp_path / "site", "toasters", files, f"[{GROUP}]\n{name} = toaster_system\n")
     path = os.pathsep.join((str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")))
-    project = Project(tmp_path, environment={"PYTHONPATH": path})
+    project = Project(tmp_path, environment={"PYTHONPATH": path}, fresh=True)
     project.write("readiness.ini", READY_INI)
     for done in (project.run("-m", "readiness"), project.command("check")):
         assert done.code == 4
