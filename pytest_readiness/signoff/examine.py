@@ -11,7 +11,8 @@ import msgspec
 from pytest_readiness.clock import begins, rfc3339
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
-from pytest_readiness.signoff import certificate, dsse, sshsig, statement, wire
+from pytest_readiness.signoff import dsse, sshsig, statement, wire
+from pytest_readiness.signoff import key as keys
 from pytest_readiness.signoff.collect import Document
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause, Refusal, Refused
@@ -171,8 +172,7 @@ def _by_ssh(
     assert document.signature is not None
     namespace = sshsig.namespace(said.role)
     signature = sshsig.check(document.data, document.signature, namespace)
-    key = signature.key
-    signed.keys.append(certificate.read(key).key if signature.is_certificate else key)
+    signed.keys.append(signature.key.holder)
     if not known:
         return
     recorded = said.policy.allowed_signer
@@ -198,11 +198,9 @@ def _by_dsse(
 ) -> None:
     pem = _pem(said, policy)
     _unsealed(document, envelope, pem)
-    blob = dsse.ssh_blob(pem)
-    signed.keys.append(blob)
-    if policy.revoked is not None and policy.revoked.holds(blob):
-        name = policy.revoked.path.name
-        raise Refused(Cause.REVOKED_KEY, f"{name} revokes the key {wire.fingerprint(blob)}")
+    key = keys.read(dsse.ssh_blob(pem))
+    signed.keys.append(key.holder)
+    keys.not_revoked(key, policy.revoked)
 
 
 def _pem(said: statement.Predicate, policy: Policy) -> bytes:

@@ -29,7 +29,7 @@ class Revoked(msgspec.Struct, frozen=True, kw_only=True):
     certificates: bool = False
 
     def holds(self, blob: bytes) -> bool:
-        """Return whether the key is revoked. blob: of the key, for a certificate see sshsig."""
+        """Return whether the blob is revoked; of which blobs to ask: key.not_revoked."""
         return (
             blob in self.keys
             or hashlib.sha256(blob).digest() in self.sha256

@@ -200,7 +200,7 @@ def _checked(said: Said, data: bytes, claim: Claim) -> Said:
         signature = sshsig.check(data, claim.signature, sshsig.namespace(said.role))
     except ReadinessError as error:
         return msgspec.structs.replace(said, says=str(error))
-    return msgspec.structs.replace(said, key=signature.fingerprint)
+    return msgspec.structs.replace(said, key=signature.key.fingerprint)
 
 
 def _standing(run: Path, all_said: list[Said]) -> Said:
