@@ -17,7 +17,7 @@ from pytest_readiness.clock import now
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
 from pytest_readiness.signoff import dsse, report_state, sshsig, statement
-from pytest_readiness.signoff.collect import Collected, Document, Sealed, collect
+from pytest_readiness.signoff.collect import Document, Sealed, collect, collect_superseded
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Refused
 from pytest_readiness.signoff.verify import verify
@@ -68,7 +68,7 @@ def script(run: Path, policy: Policy, at: datetime | None) -> str:
     if not (run / model.FILES[0]).is_file():
         raise ReadinessError(f"{run / model.FILES[0]}: cannot be read: it is not there")
     report_state.outside(policy, run)
-    return "".join(f"{line}\n" for line in (_HEAD, *_checks(run, collect(run), policy, at)))
+    return "".join(f"{line}\n" for line in (_HEAD, *_checks(run, policy, at)))
 
 
 def refusal(why: str) -> str:
@@ -76,10 +76,11 @@ def refusal(why: str) -> str:
     return "".join(f"{line}\n" for line in ("#!/bin/sh", *_fails(why, _USAGE)))
 
 
-def _checks(run: Path, found: Collected, policy: Policy, at: datetime | None) -> Iterator[str]:
-    for refusal in found.refusals:
-        yield from _fails(refusal.why)
-    for number, document in enumerate((*found.documents, *found.superseded), 1):
+def _checks(run: Path, policy: Policy, at: datetime | None) -> Iterator[str]:
+    found, past = collect(run), collect_superseded(run)
+    for problem in (*found.problems, *past.problems):
+        yield from _fails(problem.why)
+    for number, document in enumerate((*found.documents, *past.documents), 1):
         yield from _document(run, document, number, policy, at, number > len(found.documents))
     if not found.documents:
         yield from _fails("no statement: nobody has signed")

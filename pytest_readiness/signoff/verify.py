@@ -15,7 +15,7 @@ from pytest_readiness.clock import rfc3339
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
 from pytest_readiness.signoff import files, report_state, statement
-from pytest_readiness.signoff.collect import collect
+from pytest_readiness.signoff.collect import collect, collect_superseded
 from pytest_readiness.signoff.examine import Ground, Seen, examine, examine_superseded
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause, Refusal, Refused
@@ -89,11 +89,15 @@ def verify_bytes(run: Path, data: bytes, policy: Policy, at: datetime) -> Verifi
         general.append(Refusal(cause=error.cause, why=error.why))
     sha256 = hashlib.sha256(data).hexdigest()
     ground = Ground(report=report, sha256=sha256, policy=policy, at=at)
-    found = collect(run)
+    found, past = collect(run), collect_superseded(run)
+    strays = [
+        Refusal(cause=Cause.BAD_SIGNATURE, role=one.role, why=one.why)
+        for one in (*found.problems, *past.problems)
+    ]
     seen = [examine(document, ground) for document in found.documents]
-    earlier = [examine_superseded(document, ground) for document in found.superseded]
-    roles = _roles(policy, seen, earlier, found.refusals)
-    nameless = [*found.refusals, *(one for some in (*seen, *earlier) for one in some.refusals)]
+    earlier = [examine_superseded(document, ground) for document in past.documents]
+    roles = _roles(policy, seen, earlier, strays)
+    nameless = [*strays, *(one for some in (*seen, *earlier) for one in some.refusals)]
     general += [one for one in nameless if not one.role]  # `.statement.json` has an empty one
     general += _nobody_accepts(report, policy, roles)
     return _answer(ground, roles, general)

@@ -158,7 +158,8 @@ class TestNeverSigned:
         data = stated(run)
         put(run, data, sec.sign(data, ROLE))
         (run / "signoffs" / f"{ROLE}.statement.json").unlink()
-        assert only(run) == state.Said(role=ROLE, says="a signature without its statement")
+        says = f"signoffs/{ROLE}.statement.json.sig belongs to no statement"
+        assert only(run) == state.Said(role=ROLE, says=says)
 
     @pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b"[" * 5000, b'{"_type": 1}'])
     def test_what_is_no_statement(self, data: bytes, run: Path, sec: keys.Person) -> None:
@@ -174,6 +175,21 @@ class TestNeverSigned:
     def test_a_statement_that_cannot_be_read(self, run: Path) -> None:
         os.mkdir(run / "signoffs" / f"{ROLE}.statement.json")
         assert "cannot be read: Is a directory" in (only(run).says or "")
+
+    def test_a_signature_that_cannot_be_read(self, run: Path) -> None:
+        put(run, stated(run), None)
+        os.mkdir(run / "signoffs" / f"{ROLE}.statement.json.sig")
+        for lines in (b"", line(stated(run))):
+            (run / "report.json.intoto.jsonl").write_bytes(lines)
+            assert "statement.json.sig cannot be read: Is a directory" in (only(run).says or "")
+            assert not only(run).unchecked
+
+    def test_a_folder_of_signatures_that_is_none(self, run: Path) -> None:
+        (run / "signoffs").rmdir()
+        (run / "signoffs").write_bytes(b"")
+        assert only(run) == state.Said(
+            role="signoffs", says="signoffs cannot be read: Not a directory"
+        )
 
     def test_an_older_one_than_superseded_has(self, run: Path, sec: keys.Person) -> None:
         old, new = stated(run), stated(run, "2026-11-24T12:00:01.000Z")
@@ -203,6 +219,18 @@ class TestLines:
         put(run, data, sec.sign(data, ROLE))
         (run / "report.json.intoto.jsonl").write_bytes(line(data))
         assert only(run).says is None
+
+    def test_a_line_beside_its_statement_in_the_file_of_another_role_stands_for_its_own(
+        self, run: Path, sec: keys.Person
+    ) -> None:
+        data = stated(run)
+        put(run, data, sec.sign(data, ROLE), role="operations-lead")
+        (run / "report.json.intoto.jsonl").write_bytes(line(data))
+        found = {said.role: said for said in state.read(run, sha256(run))}
+        assert found[ROLE].unchecked
+        assert found["operations-lead"].says == (
+            "the statement in the file of operations-lead is one of security-lead"
+        )
 
     def test_of_several_the_newest_stands(self, run: Path, sec: keys.Person) -> None:
         data = stated(run)
