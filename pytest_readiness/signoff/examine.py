@@ -71,7 +71,8 @@ def examine(document: Document, ground: Ground) -> Seen:
     except Refused as error:
         return _malformed(document, document.role, error)
     signed = _signed(document, said, ground)
-    problems = [*signed.problems, *_about(stated, ground), *_terms(said, signed, ground)]
+    about = statement.about(stated, ground.report, ground.sha256)
+    problems = [*signed.problems, *about, *_terms(said, signed, ground)]
     return Seen(
         role=said.role,
         stated=stated,
@@ -221,48 +222,6 @@ def _problem(error: ReadinessError) -> tuple[Cause, str]:
     return Cause.BAD_SIGNATURE, f"it cannot be verified here: {error}"
 
 
-def _about(stated: statement.Statement, ground: Ground) -> Iterator[tuple[Cause, str]]:
-    """Yield why the statement is not about this report."""
-    said, report = stated.predicate, ground.report
-    release = statement.release(report) if report else said.release
-    first = stated.subject[0].digest.get("sha256") if stated.subject else None
-    if first != ground.sha256:
-        yield _other_bytes(first, said.release, release, ground.sha256)
-        return
-    if report is None:
-        return
-    if said.release != release:
-        yield (
-            Cause.ANOTHER_RELEASE,
-            f"the statement names {_release(said.release)}, the report {_release(release)}",
-        )
-    if said.verdict != report.verdict.name:
-        yield (
-            Cause.ANOTHER_RELEASE,
-            f"the statement names the verdict {said.verdict}, the report {report.verdict.name}",
-        )
-    if stated.subject != statement.subjects(report, ground.sha256):
-        yield (
-            Cause.ANOTHER_RELEASE,
-            "the subjects of the statement are not report.json, image and commit of the report",
-        )
-
-
-def _other_bytes(
-    first: str | None, named: statement.Release, release: statement.Release, sha256: str
-) -> tuple[Cause, str]:
-    if named == release:
-        return (
-            Cause.TAMPERED_REPORT,
-            f"report.json is not the file that was signed: its sha256 is {sha256}, the statement "
-            f"is about {first}",
-        )
-    return (
-        Cause.ANOTHER_REPORT,
-        f"the statement is about another report, {first}, of {_release(named)}",
-    )
-
-
 def _terms(
     said: statement.Predicate, signed: _Signed, ground: Ground
 ) -> Iterator[tuple[Cause, str]]:
@@ -297,8 +256,3 @@ def _waivers(said: statement.Predicate, report: model.Report) -> str | None:
     if not said.accepted_waivers and said.decision is Decision.APPROVED_WITH_WAIVERS:
         return "it approves waivers, and the report has none"
     return None
-
-
-def _release(release: statement.Release) -> str:
-    parts = msgspec.structs.asdict(release)
-    return ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)

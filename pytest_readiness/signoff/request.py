@@ -17,7 +17,6 @@ from pytest_readiness.results import model
 from pytest_readiness.signoff import (
     attest,
     dsse,
-    files,
     person,
     report_state,
     signing,
@@ -67,12 +66,7 @@ def prepare(
     if role not in policy.roles:
         near = suggestion(role, list(policy.roles))
         raise ReadinessError(f"{policy.path.name} has no role {role}{near}")
-    source = run / model.FILES[0]
-    try:
-        data = files.read(source, files.REPORT)
-    except files.Unreadable as error:
-        why = model.why_absent(source) or error.why
-        raise ReadinessError(f"{source}: cannot be read: {why}") from error
+    data = report_state.read(run)
     old, bad = signing.standing(run, role, policy)
     passphrase = cache(lambda: person.passphrase(key) if key else b"")
     principal, keys, signer = _person(policy, role, key, formats, passphrase, at)

@@ -14,8 +14,7 @@ import msgspec
 
 from pytest_readiness.clock import begins
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.results import model
-from pytest_readiness.signoff import collect, files, report_state, sshsig, statement
+from pytest_readiness.signoff import collect, report_state, sshsig, statement
 from pytest_readiness.signoff.collect import Document
 from pytest_readiness.signoff.refusals import Refused
 
@@ -98,25 +97,16 @@ def _said(run: Path, role: str, document: Document, sha256: str) -> Said:
 
 
 def _about(run: Path, stated: statement.Statement, role: str, sha256: str) -> str | None:
-    predicate = stated.predicate
-    if predicate.role != role:
-        return f"the statement in the file of {role} is one of {predicate.role}"
-    if not stated.subject or stated.subject[0].digest != {"sha256": sha256}:
-        return "the statement is about other bytes than this report.json"
+    if stated.predicate.role != role:
+        return f"the statement in the file of {role} is one of {stated.predicate.role}"
     try:
-        data = files.read(run / model.FILES[0], files.REPORT)
+        data = report_state.read(run)
         report = report_state.decode(data)
     except ReadinessError as error:
         return str(error)
     if hashlib.sha256(data).hexdigest() != sha256:
         return "report.json was replaced while it was read"
-    if (stated.subject, predicate.release, predicate.verdict) != (
-        statement.subjects(report, sha256),
-        statement.release(report),
-        report.verdict.name,
-    ):
-        return "the statement names another release or verdict than this report.json"
-    return None
+    return next((why for _, why in statement.about(stated, report, sha256)), None)
 
 
 def _checked(said: Said, document: Document) -> Said:

@@ -12,9 +12,8 @@ from pathlib import Path
 import msgspec
 
 from pytest_readiness.clock import rfc3339
-from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
-from pytest_readiness.signoff import files, report_state, statement
+from pytest_readiness.signoff import report_state, statement
 from pytest_readiness.signoff.collect import collect, collect_superseded
 from pytest_readiness.signoff.examine import Ground, Seen, examine, examine_superseded
 from pytest_readiness.signoff.policy import Policy
@@ -74,7 +73,7 @@ def verify(run: Path, policy: Policy, at: datetime) -> Verification:
 
     Raises ReadinessError when there is no report.json that can be read, or the run has the policy.
     """
-    return verify_bytes(run, _bytes(run / model.FILES[0]), policy, at)
+    return verify_bytes(run, report_state.read(run), policy, at)
 
 
 def verify_bytes(run: Path, data: bytes, policy: Policy, at: datetime) -> Verification:
@@ -122,14 +121,6 @@ def exit_code(refusals: Iterable[Refusal]) -> int:
     """Return 3 where something is tampered, else 1 not ready, else 2 no quorum, else 0."""
     codes = {refusal.cause.exit_code for refusal in refusals}
     return next((code for code in (_BAD, 1, 2) if code in codes), 0)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return files.read(path, files.REPORT)
-    except files.Unreadable as error:
-        why = model.why_absent(path) or f"{error.why}; RUN is a directory that a run wrote"
-        raise ReadinessError(f"{path}: cannot be read: {why}") from None
 
 
 def _roles(

@@ -80,6 +80,13 @@ def line(data: bytes) -> bytes:
     return json.dumps(envelope).encode() + b"\n"
 
 
+def other_bytes(there: str, signed: str) -> str:
+    return (
+        f"report.json is not the file that was signed: its sha256 is {there}, the statement is "
+        f"about {signed}"
+    )
+
+
 def only(run: Path) -> state.Said:
     found = state.read(run, sha256(run))
     assert len(found) == 1
@@ -138,8 +145,9 @@ class TestNeverSigned:
     def test_a_statement_about_other_bytes(self, run: Path, sec: keys.Person) -> None:
         data = stated(run)
         put(run, data, sec.sign(data, ROLE))
+        signed = sha256(run)
         (run / "report.json").write_bytes((run / "report.json").read_bytes() + b"\n")
-        assert only(run).says == "the statement is about other bytes than this report.json"
+        assert only(run).says == other_bytes(sha256(run), signed)
         assert only(run).principal == "sec@example.org"
 
     @pytest.mark.parametrize("changes", [{"verdict": "NOT READY"}, {"subject": FOREIGN}])
@@ -202,7 +210,7 @@ class TestNeverSigned:
         put(run, good, sec.sign(good, ROLE))
         foreign = stated(run, "2026-11-24T12:00:00.000Z", subject=FOREIGN)
         (run / "report.json.intoto.jsonl").write_bytes(line(foreign))
-        assert only(run).says == "the statement is about other bytes than this report.json"
+        assert only(run).says == other_bytes(sha256(run), "0" * 64)
 
 
 class TestLines:
@@ -285,7 +293,7 @@ class TestPages:
         put(run, data, sec.sign(data, ROLE))
         _, markdown = write.render_files(run)
         text = markdown.read_text(encoding="utf-8")
-        assert "**Security Lead:** not valid: the statement is about other bytes" in text
+        assert "**Security Lead:** not valid: report.json is not the file that was signed" in text
         assert ":** signed" not in text
 
     def test_any_text_in_the_place_of_a_role_renders(self, run: Path) -> None:
