@@ -7,7 +7,7 @@ import getpass
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def passphrase(key: Path) -> bytes:
 
 def _of_agent(policy: Policy, role: str, at: datetime) -> Signer:
     refusals = []
-    listed = list(_agent_keys())
+    listed = openssh.keys_of_agent()
     for blob in listed:
         try:
             return _signer(policy, role, blob, at)
@@ -113,14 +113,6 @@ def _of_agent(policy: Policy, role: str, at: datetime) -> Signer:
     raise ReadinessError(
         f"no key of the agent ({keys}) is one of {role}: ssh-add KEY, or name the key: --key PATH"
     )
-
-
-def _agent_keys() -> Iterator[bytes]:
-    for line in openssh.listed_by_agent().splitlines():
-        try:
-            yield wire.public_key(line)[1]
-        except wire.Malformed:
-            continue  # of a kind that no line of allowed_signers can have
 
 
 def _signer(policy: Policy, role: str, blob: bytes, at: datetime) -> Signer:

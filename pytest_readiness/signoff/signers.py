@@ -42,7 +42,6 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     valid_before: datetime | None
     cert_authority: bool
     key: bytes
-    key_type: str
     text: bytes
     number: int
 
@@ -132,7 +131,6 @@ def _line(data: bytes, number: int) -> Line:
         valid_before=before,
         cert_authority="cert-authority" in options,
         key=blob,
-        key_type=kind,
         text=data,
         number=number,
     )
