@@ -19,8 +19,9 @@ from pytest_readiness.errors import ReadinessError
 from pytest_readiness.record.whole import write_whole
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import Outcome
-from pytest_readiness.signoff import report_state, sshsig, statement
+from pytest_readiness.signoff import report_state, statement
 from pytest_readiness.signoff.policy import Policy
+from pytest_readiness.signoff.ssh import sshsig
 from pytest_readiness.signoff.verify import Verification
 from pytest_readiness.verdict import judge
 

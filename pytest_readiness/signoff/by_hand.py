@@ -16,10 +16,11 @@ from pathlib import Path
 from pytest_readiness.clock import now
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
-from pytest_readiness.signoff import dsse, report_state, sshsig, statement, wire
+from pytest_readiness.signoff import dsse, report_state, statement
 from pytest_readiness.signoff.collect import Document, Sealed, collect, collect_superseded
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Refused
+from pytest_readiness.signoff.ssh import sshsig, wire
 from pytest_readiness.signoff.verify import verify
 from pytest_readiness.text import clean, flat
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.signoff import files, wire
+from pytest_readiness.signoff import files
 from pytest_readiness.signoff.refusals import Cause, Refused
+from pytest_readiness.signoff.ssh import wire
 from pytest_readiness.signoff.statement import once
 
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ from pathlib import Path
 import msgspec
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.signoff import dsse, openssh, sshsig, wire
-from pytest_readiness.signoff import key as keys
+from pytest_readiness.signoff import dsse
 from pytest_readiness.signoff.policy import Policy
-from pytest_readiness.signoff.signers import Line
+from pytest_readiness.signoff.ssh import key as keys
+from pytest_readiness.signoff.ssh import openssh, sshsig, wire
+from pytest_readiness.signoff.ssh.signers import Line
 
 
 class Signer(msgspec.Struct, frozen=True, kw_only=True):

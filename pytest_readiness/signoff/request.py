@@ -14,19 +14,11 @@ from pathlib import Path
 from pytest_readiness.clock import now, rfc3339
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
-from pytest_readiness.signoff import (
-    attest,
-    dsse,
-    person,
-    report_state,
-    signing,
-    sshsig,
-    state,
-    statement,
-)
+from pytest_readiness.signoff import attest, dsse, person, report_state, signing, state, statement
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause
 from pytest_readiness.signoff.signing import Signed
+from pytest_readiness.signoff.ssh import sshsig
 from pytest_readiness.signoff.statement import Decision
 from pytest_readiness.signoff.verify import Verification, verify, verify_bytes
 from pytest_readiness.text import flat, suggestion

@@ -16,10 +16,11 @@ import msgspec
 from pytest_readiness.clock import begins, rfc3339
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.record.whole import write_whole
-from pytest_readiness.signoff import attest, collect, dsse, files, sshsig, statement
+from pytest_readiness.signoff import attest, collect, dsse, files, statement
 from pytest_readiness.signoff.collect import Document
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Refused
+from pytest_readiness.signoff.ssh import sshsig
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,9 +14,10 @@ import msgspec
 
 from pytest_readiness.clock import begins
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.signoff import collect, report_state, sshsig, statement
+from pytest_readiness.signoff import collect, report_state, statement
 from pytest_readiness.signoff.collect import Document
 from pytest_readiness.signoff.refusals import Refused
+from pytest_readiness.signoff.ssh import sshsig
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 

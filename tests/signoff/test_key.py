@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_readiness.signoff import key, openssh, revoked, signers
 from pytest_readiness.signoff.refusals import Cause, Refused
+from pytest_readiness.signoff.ssh import key, openssh, revoked, signers
 from tests.signoff.asked import AT, NAMESPACE, ROLE, WHO
 from tests.signoff.keys import Person, allowed_signers, certificate, person, revoked_text
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_readiness.signoff import revoked, signers, sshsig
 from pytest_readiness.signoff.refusals import Cause, Refused
+from pytest_readiness.signoff.ssh import revoked, signers, sshsig
 from tests.signoff.asked import (
     AT,
     DATA,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.signoff import signers, sshsig
+from pytest_readiness.signoff.ssh import signers, sshsig
 from tests.signoff.asked import (
     DATA,
     KINDS,

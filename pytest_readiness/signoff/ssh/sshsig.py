@@ -13,13 +13,13 @@ from pathlib import Path
 
 import msgspec
 
-from pytest_readiness.signoff import key as keys
-from pytest_readiness.signoff import openssh, wire
-from pytest_readiness.signoff.key import Key
-from pytest_readiness.signoff.openssh import public_blob, sign
 from pytest_readiness.signoff.refusals import Cause, Refused
-from pytest_readiness.signoff.revoked import Revoked
-from pytest_readiness.signoff.signers import Line
+from pytest_readiness.signoff.ssh import key as keys
+from pytest_readiness.signoff.ssh import openssh, wire
+from pytest_readiness.signoff.ssh.key import Key
+from pytest_readiness.signoff.ssh.openssh import public_blob, sign
+from pytest_readiness.signoff.ssh.revoked import Revoked
+from pytest_readiness.signoff.ssh.signers import Line
 
 __all__ = ["Signature", "check", "namespace", "parse", "public_blob", "sign", "verify"]
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.signoff import files, wire
+from pytest_readiness.signoff import files
+from pytest_readiness.signoff.ssh import wire
 
 _TIMEOUT = 30  # seconds, of what asks nobody
 _INSTALL = "install OpenSSH, 9.1 or later"

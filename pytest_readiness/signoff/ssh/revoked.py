@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from pytest_readiness.errors import SettingsError
-from pytest_readiness.signoff import files, wire
+from pytest_readiness.signoff import files
+from pytest_readiness.signoff.ssh import wire
 
 _MAGIC = b"SSHKRL\n\0"
 _CERTIFICATES, _KEYS, _SHA1, _SIGNATURE, _SHA256, _EXTENSION = 1, 2, 3, 4, 5, 255

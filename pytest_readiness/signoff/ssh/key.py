@@ -9,10 +9,10 @@ from datetime import datetime
 import msgspec
 
 from pytest_readiness.clock import rfc3339
-from pytest_readiness.signoff import certificate, wire
 from pytest_readiness.signoff.refusals import Cause, Refused
-from pytest_readiness.signoff.revoked import Revoked
-from pytest_readiness.signoff.signers import Line
+from pytest_readiness.signoff.ssh import certificate, wire
+from pytest_readiness.signoff.ssh.revoked import Revoked
+from pytest_readiness.signoff.ssh.signers import Line
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 
 from pytest_readiness.errors import SettingsError
-from pytest_readiness.signoff import files, wire
+from pytest_readiness.signoff import files
+from pytest_readiness.signoff.ssh import wire
 
 _TIME = re.compile(r"[0-9]{8}(?:[0-9]{4}(?:[0-9]{2})?)?Z")
 _TIME_FORMS = {9: "%Y%m%dZ", 13: "%Y%m%d%H%MZ", 15: "%Y%m%d%H%M%SZ"}
