@@ -218,7 +218,7 @@ def _sha256(evidence: str | None, folder: Path) -> str | None:
 
 
 def _signed(row: Row, key: str, policy: "Policy | None") -> Row:
-    from pytest_readiness.signoff import sshsig
+    from pytest_readiness.signoff.ssh import sshsig
 
     namespace = sshsig.namespace(row.role)
     keys = [

@@ -120,7 +120,7 @@ def _evidence_problem(row: Row, folder: Path) -> str | None:
 def _signature_problem(row: Row, policy: "Policy | None", at: datetime) -> str | None:
     if row.signature is None or policy is None:
         return None
-    from pytest_readiness.signoff import sshsig
+    from pytest_readiness.signoff.ssh import sshsig
 
     try:
         sshsig.verify(

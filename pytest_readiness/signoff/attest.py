@@ -19,8 +19,9 @@ from pytest_readiness.errors import ReadinessError
 from pytest_readiness.record.whole import write_whole
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import Outcome
-from pytest_readiness.signoff import files, report_state, sshsig, statement
+from pytest_readiness.signoff import report_state, statement
 from pytest_readiness.signoff.policy import Policy
+from pytest_readiness.signoff.ssh import sshsig
 from pytest_readiness.signoff.verify import Verification
 from pytest_readiness.verdict import judge
 
@@ -150,12 +151,8 @@ def _encoded(subjects: tuple[statement.Subject, ...], kind: str, predicate: Any)
 
 
 def _report(run: Path) -> tuple[model.Report, str]:
-    path = run / model.FILES[0]
-    try:
-        data = files.read(path, files.REPORT)  # once: report and digest are of the same bytes
-        return report_state.decode(data), hashlib.sha256(data).hexdigest()
-    except ReadinessError as error:
-        raise ReadinessError(f"{path}: {error}") from error
+    data = report_state.read(run)  # once: report and digest are of the same bytes
+    return report_state.decode(data), hashlib.sha256(data).hexdigest()
 
 
 def _put(run: Path, name: str, data: bytes) -> Path:

@@ -16,15 +16,15 @@ from pathlib import Path
 from pytest_readiness.clock import now
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
-from pytest_readiness.signoff import dsse, report_state, sshsig, statement
-from pytest_readiness.signoff.collect import Collected, Document, Sealed, collect
+from pytest_readiness.signoff import dsse, report_state, statement
+from pytest_readiness.signoff.collect import Document, Sealed, collect, collect_superseded
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Refused
+from pytest_readiness.signoff.ssh import sshsig, wire
 from pytest_readiness.signoff.verify import verify
 from pytest_readiness.text import clean, flat
 
 _USAGE = 4
-_TYPE = "application/vnd.in-toto+json"
 _HEAD = r"""#!/bin/sh
 # Checks the signatures of a run with sh, ssh-keygen and openssl, and with cosign where it is there.
 # The exit code is 0 when each of them is good. It stops at the first that is not: the last lines
@@ -68,7 +68,7 @@ def script(run: Path, policy: Policy, at: datetime | None) -> str:
     if not (run / model.FILES[0]).is_file():
         raise ReadinessError(f"{run / model.FILES[0]}: cannot be read: it is not there")
     report_state.outside(policy, run)
-    return "".join(f"{line}\n" for line in (_HEAD, *_checks(run, collect(run), policy, at)))
+    return "".join(f"{line}\n" for line in (_HEAD, *_checks(run, policy, at)))
 
 
 def refusal(why: str) -> str:
@@ -76,10 +76,11 @@ def refusal(why: str) -> str:
     return "".join(f"{line}\n" for line in ("#!/bin/sh", *_fails(why, _USAGE)))
 
 
-def _checks(run: Path, found: Collected, policy: Policy, at: datetime | None) -> Iterator[str]:
-    for refusal in found.refusals:
-        yield from _fails(refusal.why)
-    for number, document in enumerate((*found.documents, *found.superseded), 1):
+def _checks(run: Path, policy: Policy, at: datetime | None) -> Iterator[str]:
+    found, past = collect(run), collect_superseded(run)
+    for problem in (*found.problems, *past.problems):
+        yield from _fails(problem.why)
+    for number, document in enumerate((*found.documents, *past.documents), 1):
         yield from _document(run, document, number, policy, at, number > len(found.documents))
     if not found.documents:
         yield from _fails("no statement: nobody has signed")
@@ -201,12 +202,12 @@ def _dsse(
     pae, signature = f'"$work/{name}.pae"', f'"$work/{name}.sig"'
     size = len(sealed.envelope.payload)
     yield "# What a DSSE signature is over: type and statement, each after its length."
-    yield f"printf 'DSSEv1 %d %s %d ' {len(_TYPE)} {_TYPE} {size} >{pae}"
+    yield f"printf 'DSSEv1 %d %s %d ' {len(dsse.TYPE)} {dsse.TYPE} {size} >{pae}"
     yield f"cat {path} >>{pae}"
     encoded = base64.b64encode(sealed.envelope.signature).decode()
     yield f"printf %s {shlex.quote(encoded)} | openssl base64 -d -A >{signature}"
     yield "# The key that dsse_keys has for the person signs these bytes."
-    if _is_ed25519(policy.dsse_keys[said.principal]):
+    if wire.key_type(dsse.ssh_blob(policy.dsse_keys[said.principal])) == wire.ED25519:
         yield (f"openssl pkeyutl -verify -pubin -inkey {key} -rawin -in {pae} -sigfile {signature}")
     else:
         yield f"openssl dgst -sha256 -verify {key} -signature {signature} {pae}"
@@ -227,13 +228,6 @@ def _cosign(run: Path, sealed: Sealed, name: str, key: str) -> Iterator[str]:
         f"--type {statement.PREDICATE} --bundle {bundle} {_path(run / model.FILES[0])}"
     )
     yield "fi"
-
-
-def _is_ed25519(pem: bytes) -> bool:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
-    return isinstance(load_pem_public_key(pem), Ed25519PublicKey)
 
 
 def _path(path: Path) -> str:

@@ -4,17 +4,21 @@ PYTEST_DONT_REWRITE
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from pytest_readiness.signoff import dsse, files
-from pytest_readiness.signoff.refusals import Cause, Refusal, Refused
-from pytest_readiness.signoff.state import ENDING, FOLDER, LINES, SUPERSEDED
+from pytest_readiness.results import model
+from pytest_readiness.signoff import dsse, files, statement
+from pytest_readiness.signoff.refusals import Refused
 
-_SIGNATURE = ".sig"
-_ENVELOPE = ".dsse.json"
+FOLDER = model.SIGNOFFS
+SUPERSEDED = "superseded"
+LINES = model.ENVELOPES
+ENDING = ".statement.json"
+SIGNATURE = ".sig"
+ENVELOPE = ".dsse.json"
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,8 +32,9 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """A statement and what signs it.
 
-    name: where it was found, for people. role: that its file's name gives, None for one that only
-    an envelope has. path: None for the same. signature: armored SSHSIG.
+    name: where it was found, for people. role: that its file's name gives (of superseded/
+    ROLE.SIGNEDAT), None for one that only an envelope has. path: None for the same. signature:
+    armored SSHSIG.
     """
 
     name: str
@@ -40,120 +45,154 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     envelopes: tuple[Sealed, ...] = ()
 
 
-class Collected(msgspec.Struct, frozen=True, kw_only=True):
-    """All statements of a run directory, the same bytes once.
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A signature that belongs to no statement, or what cannot be read.
 
-    superseded: those of superseded/; their `role` is ROLE.SIGNEDAT. refusals: signatures that
-    belong to no statement, and what cannot be read.
+    name: where it was found, for people. role: that its file's name begins with, None without one.
+    why: one sentence for people.
     """
 
+    name: str
+    role: str | None
+    why: str
+
+
+class Collected(msgspec.Struct, frozen=True, kw_only=True):
+    """All statements of a folder, the same bytes once, and what is wrong with it."""
+
     documents: tuple[Document, ...]
-    superseded: tuple[Document, ...]
-    refusals: tuple[Refusal, ...]
+    problems: tuple[Problem, ...]
+
+    def by_role(self) -> dict[str, list[Document]]:
+        """Return the statements of each role: of the file's name, else as the statement says.
+
+        Where it says none its name stands for the role. An envelope over a statement that lies in
+        the file of another role stands for itself as well.
+        """
+        found: dict[str, list[Document]] = {}
+        for document in self.documents:
+            said = _role(document.data)
+            role = document.role if document.role is not None else said or document.name
+            found.setdefault(role, []).append(document)
+            if document.envelopes and said and said != role:
+                alone = msgspec.structs.replace(document, role=None, path=None, signature=None)
+                found.setdefault(said, []).append(alone)
+        return found
 
 
 def collect(run: Path) -> Collected:
-    """Return what the run directory has. Never raises for what its files contain."""
-    problems: list[Refusal] = []
-    found = list(_files(run, run / FOLDER, problems))
-    lines = list(_sealed(run, run / LINES, None, problems))
-    documents = []
-    for document in found:
-        mine = tuple(one for one in lines if one.envelope.payload == document.data)
-        documents.append(msgspec.structs.replace(document, envelopes=mine))
+    """Return what is in force in the run directory. Never raises for what its files contain."""
+    reader = _Reader(run)
+    folder = run / FOLDER
+    found = list(reader.statements(folder, reader.names(folder)))
+    sealed: dict[bytes, list[Sealed]] = {document.data: [] for document in found}
+    for one in reader.sealed(run / LINES, None):
+        sealed.setdefault(one.envelope.payload, []).append(one)
+    documents = [
+        msgspec.structs.replace(document, envelopes=tuple(sealed[document.data]))
+        for document in found
+    ]
     known = {document.data for document in found}
-    rest: dict[bytes, list[Sealed]] = {}
-    for one in lines:
-        if one.envelope.payload not in known:
-            rest.setdefault(one.envelope.payload, []).append(one)
-    for payload, mine_too in rest.items():
-        name = f"line {mine_too[0].number} of {LINES}"
-        documents.append(
-            Document(name=name, role=None, path=None, data=payload, envelopes=tuple(mine_too))
-        )
-    superseded = tuple(_superseded(run, problems))
-    return Collected(documents=tuple(documents), superseded=superseded, refusals=tuple(problems))
-
-
-def _files(run: Path, folder: Path, problems: list[Refusal]) -> Iterator[Document]:
-    there = _names(run, folder, problems)
-    for name in there:
-        whose = name.removesuffix(_SIGNATURE)
-        if name != whose and not (whose.endswith(ENDING) and whose in there):
-            problems.append(_stray(run, folder / name))
-    for name in there:
-        if not name.endswith(ENDING):
-            continue
-        path, signature = folder / name, f"{name}{_SIGNATURE}"
-        role = name.removesuffix(ENDING)
-        whose = role.partition(".")[0]
-        data = _bytes(run, path, whose, problems)
-        armored = _bytes(run, folder / signature, whose, problems) if signature in there else None
-        if data is not None:
-            yield Document(
-                name=_name(run, path), role=role, path=path, data=data, signature=armored
+    for payload, mine in sealed.items():
+        if payload not in known:
+            name = f"line {mine[0].number} of {LINES}"
+            documents.append(
+                Document(name=name, role=None, path=None, data=payload, envelopes=tuple(mine))
             )
+    return Collected(documents=tuple(documents), problems=tuple(reader.problems))
 
 
-def _superseded(run: Path, problems: list[Refusal]) -> Iterator[Document]:
+def collect_superseded(run: Path) -> Collected:
+    """Return what superseded/ has. Never raises for what its files contain."""
+    reader = _Reader(run)
     folder = run / FOLDER / SUPERSEDED
     envelopes = {}
-    there = _names(run, folder, [])  # _files says what is wrong with it
+    there = reader.names(folder)
     for name in there:
-        if name.endswith(_ENVELOPE):
-            stem = name.removesuffix(_ENVELOPE)
-            envelopes[stem] = tuple(_sealed(run, folder / name, stem.partition(".")[0], problems))
+        if name.endswith(ENVELOPE):
+            stem = name.removesuffix(ENVELOPE)
+            envelopes[stem] = tuple(reader.sealed(folder / name, stem.partition(".")[0]))
             if stem + ENDING not in there:
-                problems.append(_stray(run, folder / name))
+                reader.stray(folder / name)
         # Else it is of an operating system, or half written by a killed sign.
-        elif not name.startswith(".") and not name.endswith((ENDING, _SIGNATURE)):
-            problems.append(_stray(run, folder / name))
-    for document in _files(run, folder, problems):
-        yield msgspec.structs.replace(document, envelopes=envelopes.get(document.role or "", ()))
-
-
-def _sealed(run: Path, path: Path, role: str | None, problems: list[Refusal]) -> Iterator[Sealed]:
-    # A link that leads nowhere is there, and cannot be read.
-    data = _bytes(run, path, role, problems) if os.path.lexists(path) else None
-    for number, line in enumerate((data or b"").split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            yield Sealed(path=path, number=number, envelope=dsse.read_line(line))
-        except Refused as error:
-            why = f"line {number} of {_name(run, path)}: {error.why}"
-            problems.append(Refusal(cause=error.cause, role=role, why=why))
-
-
-def _names(run: Path, folder: Path, problems: list[Refusal]) -> list[str]:
-    try:
-        return files.names(folder)
-    except files.Unreadable as error:
-        problems.append(_unread(run, folder, None, error))
-        return []
-
-
-def _bytes(run: Path, path: Path, role: str | None, problems: list[Refusal]) -> bytes | None:
-    try:
-        return files.read(path)
-    except files.Unreadable as error:
-        problems.append(_unread(run, path, role, error))
-        return None
-
-
-def _unread(run: Path, path: Path, role: str | None, error: files.Unreadable) -> Refusal:
-    why = f"{_name(run, path)} cannot be read: {error.why}"
-    return Refusal(cause=Cause.BAD_SIGNATURE, role=role, why=why)
-
-
-def _stray(run: Path, path: Path) -> Refusal:
-    role, ending, _ = path.name.partition(".")
-    return Refusal(
-        cause=Cause.BAD_SIGNATURE,
-        role=role if ending else None,
-        why=f"{_name(run, path)} belongs to no statement",
+        elif not name.startswith(".") and not name.endswith((ENDING, SIGNATURE)):
+            reader.stray(folder / name)
+    documents = tuple(
+        msgspec.structs.replace(document, envelopes=envelopes.get(document.role or "", ()))
+        for document in reader.statements(folder, there)
     )
+    return Collected(documents=documents, problems=tuple(reader.problems))
 
 
-def _name(run: Path, path: Path) -> str:
-    return path.relative_to(run).as_posix()
+class _Reader:
+    """Reads files of a run directory and notes what is wrong on the way."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.problems: list[Problem] = []
+
+    def statements(self, folder: Path, there: Sequence[str]) -> Iterator[Document]:
+        for name in there:
+            whose = name.removesuffix(SIGNATURE)
+            if name != whose and not (whose.endswith(ENDING) and whose in there):
+                self.stray(folder / name)
+        for name in there:
+            if not name.endswith(ENDING):
+                continue
+            path, signature = folder / name, f"{name}{SIGNATURE}"
+            role = name.removesuffix(ENDING)
+            whose = role.partition(".")[0]
+            data = self.bytes(path, whose)
+            armored = self.bytes(folder / signature, whose) if signature in there else None
+            if data is not None:
+                yield Document(
+                    name=self.name(path), role=role, path=path, data=data, signature=armored
+                )
+
+    def sealed(self, path: Path, role: str | None) -> Iterator[Sealed]:
+        # A link that leads nowhere is there, and cannot be read.
+        data = self.bytes(path, role) if os.path.lexists(path) else None
+        for number, line in enumerate((data or b"").split(b"\n"), 1):
+            if not line.strip():
+                continue
+            try:
+                yield Sealed(path=path, number=number, envelope=dsse.read_line(line))
+            except Refused as error:
+                name = f"line {number} of {self.name(path)}"
+                self.bad(name, role, f"{name}: {error.why}")
+
+    def names(self, folder: Path) -> list[str]:
+        try:
+            return files.names(folder)
+        except files.Unreadable as error:
+            self.unread(folder, None, error)
+            return []
+
+    def bytes(self, path: Path, role: str | None) -> bytes | None:
+        try:
+            return files.read(path)
+        except files.Unreadable as error:
+            self.unread(path, role, error)
+            return None
+
+    def unread(self, path: Path, role: str | None, error: files.Unreadable) -> None:
+        name = self.name(path)
+        self.bad(name, role, f"{name} cannot be read: {error.why}")
+
+    def stray(self, path: Path) -> None:
+        role, ending, _ = path.name.partition(".")
+        name = self.name(path)
+        self.bad(name, role if ending else None, f"{name} belongs to no statement")
+
+    def bad(self, name: str, role: str | None, why: str) -> None:
+        self.problems.append(Problem(name=name, role=role, why=why))
+
+    def name(self, path: Path) -> str:
+        return path.relative_to(self.run).as_posix()
+
+
+def _role(data: bytes) -> str | None:
+    try:
+        return statement.decode(data).predicate.role
+    except Refused:
+        return None

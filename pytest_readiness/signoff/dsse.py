@@ -6,7 +6,6 @@ PYTEST_DONT_REWRITE
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.signoff import files
 from pytest_readiness.signoff.refusals import Cause, Refused
+from pytest_readiness.signoff.ssh import wire
 from pytest_readiness.signoff.statement import once
 
 if TYPE_CHECKING:
@@ -114,11 +114,6 @@ def verify(envelope: Envelope, pem: bytes) -> None:
             "the signature of its DSSE envelope is not one over this payload by the key of "
             "dsse_keys",
         ) from None
-
-
-def pae(payload: bytes) -> bytes:
-    """Return what is signed: the pre-authentication encoding of payload type and payload."""
-    return b"DSSEv1 %d %s %d %s" % (len(TYPE), TYPE.encode(), len(payload), payload)
 
 
 def bundle(envelope: Envelope) -> dict[str, Any]:
@@ -231,14 +226,13 @@ def _checked(public: Any) -> Any:
 
 
 def _base64(text: object, name: str) -> bytes:
-    """Return the bytes of canonical base64, so that one signature has one form."""
-    try:
-        data = base64.b64decode(text, validate=True) if isinstance(text, str) else None
-    except (binascii.Error, ValueError):
-        data = None
-    if data is None or base64.b64encode(data).decode() != text:
+    """Return the bytes of base64 in its one form, so that one signature has one form."""
+    if not isinstance(text, str):
         raise _bad(f"its {name} is no base64")
-    return data
+    try:
+        return wire.from_base64(text)
+    except wire.Malformed:
+        raise _bad(f"its {name} is no base64") from None
 
 
 def _bad(why: str) -> Refused:

@@ -11,12 +11,14 @@ import msgspec
 from pytest_readiness.clock import begins, rfc3339
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
-from pytest_readiness.signoff import certificate, dsse, sshsig, statement, wire
+from pytest_readiness.signoff import dsse, statement
 from pytest_readiness.signoff.collect import Document
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause, Refusal, Refused
 from pytest_readiness.signoff.report_state import SKEW
-from pytest_readiness.signoff.signers import Line
+from pytest_readiness.signoff.ssh import key as keys
+from pytest_readiness.signoff.ssh import sshsig, wire
+from pytest_readiness.signoff.ssh.signers import Line
 from pytest_readiness.signoff.statement import Decision
 
 
@@ -70,7 +72,8 @@ def examine(document: Document, ground: Ground) -> Seen:
     except Refused as error:
         return _malformed(document, document.role, error)
     signed = _signed(document, said, ground)
-    problems = [*signed.problems, *_about(stated, ground), *_terms(said, signed, ground)]
+    about = statement.about(stated, ground.report, ground.sha256)
+    problems = [*signed.problems, *about, *_terms(said, signed, ground)]
     return Seen(
         role=said.role,
         stated=stated,
@@ -171,8 +174,7 @@ def _by_ssh(
     assert document.signature is not None
     namespace = sshsig.namespace(said.role)
     signature = sshsig.check(document.data, document.signature, namespace)
-    key = signature.key
-    signed.keys.append(certificate.read(key).key if signature.is_certificate else key)
+    signed.keys.append(signature.key.holder)
     if not known:
         return
     recorded = said.policy.allowed_signer
@@ -198,11 +200,9 @@ def _by_dsse(
 ) -> None:
     pem = _pem(said, policy)
     _unsealed(document, envelope, pem)
-    blob = dsse.ssh_blob(pem)
-    signed.keys.append(blob)
-    if policy.revoked is not None and policy.revoked.holds(blob):
-        name = policy.revoked.path.name
-        raise Refused(Cause.REVOKED_KEY, f"{name} revokes the key {wire.fingerprint(blob)}")
+    key = keys.read(dsse.ssh_blob(pem))
+    signed.keys.append(key.holder)
+    keys.not_revoked(key, policy.revoked)
 
 
 def _pem(said: statement.Predicate, policy: Policy) -> bytes:
@@ -221,48 +221,6 @@ def _problem(error: ReadinessError) -> tuple[Cause, str]:
     if isinstance(error, Refused):
         return error.cause, error.why
     return Cause.BAD_SIGNATURE, f"it cannot be verified here: {error}"
-
-
-def _about(stated: statement.Statement, ground: Ground) -> Iterator[tuple[Cause, str]]:
-    """Yield why the statement is not about this report."""
-    said, report = stated.predicate, ground.report
-    release = statement.release(report) if report else said.release
-    first = stated.subject[0].digest.get("sha256") if stated.subject else None
-    if first != ground.sha256:
-        yield _other_bytes(first, said.release, release, ground.sha256)
-        return
-    if report is None:
-        return
-    if said.release != release:
-        yield (
-            Cause.ANOTHER_RELEASE,
-            f"the statement names {_release(said.release)}, the report {_release(release)}",
-        )
-    if said.verdict != report.verdict.name:
-        yield (
-            Cause.ANOTHER_RELEASE,
-            f"the statement names the verdict {said.verdict}, the report {report.verdict.name}",
-        )
-    if stated.subject != statement.subjects(report, ground.sha256):
-        yield (
-            Cause.ANOTHER_RELEASE,
-            "the subjects of the statement are not report.json, image and commit of the report",
-        )
-
-
-def _other_bytes(
-    first: str | None, named: statement.Release, release: statement.Release, sha256: str
-) -> tuple[Cause, str]:
-    if named == release:
-        return (
-            Cause.TAMPERED_REPORT,
-            f"report.json is not the file that was signed: its sha256 is {sha256}, the statement "
-            f"is about {first}",
-        )
-    return (
-        Cause.ANOTHER_REPORT,
-        f"the statement is about another report, {first}, of {_release(named)}",
-    )
 
 
 def _terms(
@@ -299,8 +257,3 @@ def _waivers(said: statement.Predicate, report: model.Report) -> str | None:
     if not said.accepted_waivers and said.decision is Decision.APPROVED_WITH_WAIVERS:
         return "it approves waivers, and the report has none"
     return None
-
-
-def _release(release: statement.Release) -> str:
-    parts = msgspec.structs.asdict(release)
-    return ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)

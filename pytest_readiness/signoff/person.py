@@ -7,17 +7,18 @@ import getpass
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from pytest_readiness.clock import rfc3339
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.signoff import certificate, dsse, openssh, sshsig, wire
+from pytest_readiness.signoff import dsse
 from pytest_readiness.signoff.policy import Policy
-from pytest_readiness.signoff.signers import Line
+from pytest_readiness.signoff.ssh import key as keys
+from pytest_readiness.signoff.ssh import openssh, sshsig, wire
+from pytest_readiness.signoff.ssh.signers import Line
 
 
 class Signer(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +100,7 @@ def passphrase(key: Path) -> bytes:
 
 def _of_agent(policy: Policy, role: str, at: datetime) -> Signer:
     refusals = []
-    listed = list(_agent_keys())
+    listed = openssh.keys_of_agent()
     for blob in listed:
         try:
             return _signer(policy, role, blob, at)
@@ -115,29 +116,19 @@ def _of_agent(policy: Policy, role: str, at: datetime) -> Signer:
     )
 
 
-def _agent_keys() -> Iterator[bytes]:
-    for line in openssh.listed_by_agent().splitlines():
-        try:
-            yield wire.public_key(line)[1]
-        except wire.Malformed:
-            continue  # of a kind that no line of allowed_signers can have
-
-
 def _signer(policy: Policy, role: str, blob: bytes, at: datetime) -> Signer:
-    held = _certificate(blob)
-    key = held.authority if held else blob
-    name = wire.fingerprint(held.key if held else blob)
-    lines = [
-        line
-        for line in policy.lines
-        if line.key == key and line.cert_authority == (held is not None)
-    ]
+    try:
+        key = keys.read(blob)
+    except wire.Malformed as error:
+        raise NotTheirs(f"the certificate cannot be read: {error}") from error
+    name, held, space = key.fingerprint, key.certificate, sshsig.namespace(role)
+    lines = keys.lines_of(key, policy.lines)
     if not lines:
         who = policy.roles[role][0] if len(policy.roles[role]) == 1 else "PRINCIPAL"
-        options = f'{"cert-authority," if held else ""}namespaces="{sshsig.namespace(role)}"'
+        options = f'{"cert-authority," if held else ""}namespaces="{space}"'
         raise NotTheirs(
             f"no line of allowed_signers has the key {name}; one that lets it sign is\n"
-            f"{who} {options} {_written(key)}"
+            f"{who} {options} {wire.written(key.listed)}"
         )
     people = [
         principal
@@ -148,56 +139,10 @@ def _signer(policy: Policy, role: str, blob: bytes, at: datetime) -> Signer:
     whose = ",".join(held.principals if held else lines[0].principals)
     asked = ", ".join(policy.roles[role])
     principal = _one(people, f"the key {name} is of {whose}, who is none of {role} ({asked})")
-    mine = [line for line in lines if line.names(principal)]
-    line = _valid(mine, role, name, at)
-    _in_force(policy, blob, held, name, at)
-    return Signer(principal=principal, blob=blob, fingerprint=name, line=line)
-
-
-def _valid(lines: Sequence[Line], role: str, name: str, at: datetime) -> Line:
-    allowed = [line for line in lines if line.allows(sshsig.namespace(role))]
-    if not allowed:
-        raise ReadinessError(
-            f"line {lines[0].number} of allowed_signers does not let the key {name} sign for "
-            f"{sshsig.namespace(role)}"
-        )
-    valid = [line for line in allowed if line.valid(at)]
-    if not valid:
-        raise ReadinessError(
-            f"the key {name} has expired or is not valid yet: line {allowed[0].number} of "
-            f"allowed_signers does not let it sign at {rfc3339(at)}"
-        )
-    return valid[0]
-
-
-def _in_force(
-    policy: Policy,
-    blob: bytes,
-    held: certificate.Certificate | None,
-    name: str,
-    at: datetime,
-) -> None:
-    if held and (held.critical or not held.of_user):
-        raise ReadinessError(
-            f"the certificate of the key {name} is for something else than to sign: it is one of a "
-            "host, or has critical options"
-        )
-    if held and not held.valid(at):
-        raise ReadinessError(
-            f"the certificate of the key {name} has expired or is not valid yet at {rfc3339(at)}"
-        )
-    blobs = [blob, held.key, held.authority] if held else [blob]
-    if policy.revoked and any(policy.revoked.holds(one) for one in blobs):
-        raise ReadinessError(f"the key {name} is revoked: {policy.revoked.path.name} has it")
-
-
-def _certificate(blob: bytes) -> certificate.Certificate | None:
-    try:
-        if wire.key_type(blob).endswith(wire.CERTIFICATE):
-            return certificate.read(blob)
-    except wire.Malformed as error:
-        raise NotTheirs(f"the certificate cannot be read: {error}") from error
-    return None
+    valid = keys.may_sign(
+        key, principal=principal, namespace=space, lines=lines, revoked=policy.revoked, at=at
+    )
+    return Signer(principal=principal, blob=blob, fingerprint=name, line=valid[0])
 
 
 def _one(people: Sequence[str], nobody: str) -> str:
@@ -208,9 +153,3 @@ def _one(people: Sequence[str], nobody: str) -> str:
             f"the key stands for {' and '.join(people)}: one key, one person of a role"
         )
     return people[0]
-
-
-def _written(blob: bytes) -> str:
-    from base64 import b64encode
-
-    return f"{wire.key_type(blob)} {b64encode(blob).decode()}"

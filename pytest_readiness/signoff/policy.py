@@ -19,7 +19,8 @@ from typing import Any, Literal, TypeVar, cast, get_args
 import msgspec
 
 from pytest_readiness.errors import ReadinessError, SettingsError
-from pytest_readiness.signoff import dsse, files, revoked, signers, sshsig, wire
+from pytest_readiness.signoff import dsse, files
+from pytest_readiness.signoff.ssh import revoked, signers, sshsig, wire
 from pytest_readiness.text import suggestion
 from pytest_readiness.written.keys import DURATION, BadValue, Where
 

@@ -15,6 +15,7 @@ from pytest_readiness.clock import begins, ends, rfc3339
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import Outcome
+from pytest_readiness.signoff import files
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause, Refusal, Refused
 from pytest_readiness.signoff.statement import once
@@ -22,6 +23,16 @@ from pytest_readiness.verdict.judge import NAMED, READY, READY_WITH_WAIVERS
 from pytest_readiness.written.keys import DURATION
 
 SKEW = timedelta(minutes=5)  # by which clocks may differ
+
+
+def read(run: Path) -> bytes:
+    """Return the bytes of report.json. Raises ReadinessError."""
+    path = run / model.FILES[0]
+    try:
+        return files.read(path, files.REPORT)
+    except files.Unreadable as error:
+        why = model.why_absent(path) or f"{error.why}; RUN is a directory that a run wrote"
+        raise ReadinessError(f"{path}: cannot be read: {why}") from None
 
 
 def decode(data: bytes) -> model.Report:

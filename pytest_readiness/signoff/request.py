@@ -14,20 +14,11 @@ from pathlib import Path
 from pytest_readiness.clock import now, rfc3339
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
-from pytest_readiness.signoff import (
-    attest,
-    dsse,
-    files,
-    person,
-    report_state,
-    signing,
-    sshsig,
-    state,
-    statement,
-)
+from pytest_readiness.signoff import attest, dsse, person, report_state, signing, state, statement
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause
 from pytest_readiness.signoff.signing import Signed
+from pytest_readiness.signoff.ssh import sshsig
 from pytest_readiness.signoff.statement import Decision
 from pytest_readiness.signoff.verify import Verification, verify, verify_bytes
 from pytest_readiness.text import flat, suggestion
@@ -67,12 +58,7 @@ def prepare(
     if role not in policy.roles:
         near = suggestion(role, list(policy.roles))
         raise ReadinessError(f"{policy.path.name} has no role {role}{near}")
-    source = run / model.FILES[0]
-    try:
-        data = files.read(source, files.REPORT)
-    except files.Unreadable as error:
-        why = model.why_absent(source) or error.why
-        raise ReadinessError(f"{source}: cannot be read: {why}") from error
+    data = report_state.read(run)
     old, bad = signing.standing(run, role, policy)
     passphrase = cache(lambda: person.passphrase(key) if key else b"")
     principal, keys, signer = _person(policy, role, key, formats, passphrase, at)

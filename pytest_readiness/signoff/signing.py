@@ -16,10 +16,11 @@ import msgspec
 from pytest_readiness.clock import begins, rfc3339
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.record.whole import write_whole
-from pytest_readiness.signoff import attest, dsse, files, sshsig, state, statement
+from pytest_readiness.signoff import attest, collect, dsse, files, statement
+from pytest_readiness.signoff.collect import Document
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Refused
-from pytest_readiness.signoff.state import Claim
+from pytest_readiness.signoff.ssh import sshsig
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,13 +46,13 @@ def standing(run: Path, role: str, policy: Policy) -> tuple[tuple[Signed, ...], 
 
     Well: by the key a signature carries, or for DSSE by dsse_keys, whatever is known of the key.
     """
-    good, bad = [], []
-    for claim in state.claims(run):
-        if claim.role == role:
-            try:
-                good.append(_good(claim, policy))
-            except ReadinessError as error:
-                bad.append(str(error))
+    found = collect.collect(run)
+    good, bad = [], [problem.why for problem in found.problems if problem.role == role]
+    for document in found.by_role().get(role, ()):
+        try:
+            good.append(_good(document, role, policy))
+        except ReadinessError as error:
+            bad.append(str(error))
     return tuple(sorted(good, key=lambda one: one.moment)), tuple(bad)
 
 
@@ -61,15 +62,15 @@ def place(run: Path, role: str, new: Signed, old: Sequence[Signed]) -> None:
     old: what `standing` returned. Whatever else stands for the role is written over. Raises
     ReadinessError, after which the directory is as after a kill.
     """
-    folder = run / state.FOLDER
-    name = folder / f"{role}{state.ENDING}"
-    signature = name.with_name(f"{name.name}.sig")
+    folder = run / collect.FOLDER
+    name = folder / f"{role}{collect.ENDING}"
+    signature = name.with_name(f"{name.name}{collect.SIGNATURE}")
     try:
-        for path in (folder, folder / state.SUPERSEDED, run / attest.FOLDER):
+        for path in (folder, folder / collect.SUPERSEDED, run / attest.FOLDER):
             if path.is_symlink():
                 raise ReadinessError(f"{path}: it is a link, which may lead out of the run")
         for one in old:
-            _archive(folder / state.SUPERSEDED, role, one)
+            _archive(folder / collect.SUPERSEDED, role, one)
         attest.withdraw_svr(run)
         folder.mkdir(exist_ok=True)
         if new.line:
@@ -86,30 +87,28 @@ def place(run: Path, role: str, new: Signed, old: Sequence[Signed]) -> None:
         raise ReadinessError(f"{folder}: cannot be written: {error}") from error
 
 
-def _good(claim: Claim, policy: Policy) -> Signed:
-    """Return the claim with those of its signatures that are good. Raises ReadinessError."""
-    if claim.problem or claim.data is None:
-        raise ReadinessError(claim.problem or "a signature without its statement")
-    predicate = statement.decode(claim.data).predicate
-    if predicate.role != claim.role:
+def _good(document: Document, role: str, policy: Policy) -> Signed:
+    """Return the statement with those of its signatures that are good. Raises ReadinessError."""
+    predicate = statement.decode(document.data).predicate
+    if predicate.role != role:
         raise ReadinessError(f"its statement is one of {predicate.role}")
     why = "there is no signature"
     signature = line = None
     try:
-        if claim.signature is not None:
-            sshsig.check(claim.data, claim.signature, sshsig.namespace(claim.role))
-            signature = claim.signature
+        if document.signature is not None:
+            sshsig.check(document.data, document.signature, sshsig.namespace(role))
+            signature = document.signature
     except Refused as error:
         why = error.why
-    for envelope in claim.lines:
+    for sealed in document.envelopes:
         try:
-            dsse.verify(envelope, _pem(policy, predicate.principal))
-            line = envelope.line.strip()
+            dsse.verify(sealed.envelope, _pem(policy, predicate.principal))
+            line = sealed.envelope.line.strip()
         except ReadinessError as error:
             why = str(error)
     if signature is None and line is None:
         raise ReadinessError(why)
-    return Signed(data=claim.data, signature=signature, line=line)
+    return Signed(data=document.data, signature=signature, line=line)
 
 
 def _pem(policy: Policy, principal: str) -> bytes:
@@ -121,9 +120,9 @@ def _pem(policy: Policy, principal: str) -> bytes:
 def _archive(folder: Path, role: str, old: Signed) -> None:
     stem = f"{role}.{rfc3339(old.moment)}"
     parts = {
-        f"{stem}{state.ENDING}": old.data,
-        f"{stem}{state.ENDING}.sig": old.signature,
-        f"{stem}.dsse.json": old.line and old.line + b"\n",
+        f"{stem}{collect.ENDING}": old.data,
+        f"{stem}{collect.ENDING}{collect.SIGNATURE}": old.signature,
+        f"{stem}{collect.ENVELOPE}": old.line and old.line + b"\n",
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in parts.items():
@@ -137,7 +136,7 @@ def _archive(folder: Path, role: str, old: Signed) -> None:
 
 def _write_lines(run: Path, role: str, line: bytes | None) -> None:
     """Write the jsonl with the line in the place of all that the role has in it."""
-    path = run / state.LINES
+    path = run / collect.LINES
     before = files.read(path) if os.path.lexists(path) else b""
     rest = [one for one in before.split(b"\n") if one.strip() and _role(one) != role]
     after = b"".join(one + b"\n" for one in ([*rest, line] if line else rest))

@@ -5,6 +5,7 @@ PYTEST_DONT_REWRITE
 
 import json
 import re
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
@@ -128,6 +129,57 @@ def accepted(report: model.Report) -> tuple[AcceptedWaiver, ...]:
         for one in report.waivers
         if one.state is model.WaiverState.USED
     )
+
+
+def about(
+    stated: Statement, report: model.Report | None, sha256: str
+) -> Iterator[tuple[Cause, str]]:
+    """Yield why the statement is not about the report, None where report.json is none.
+
+    sha256: of report.json, hexadecimal.
+    """
+    said, first = stated.predicate, stated.subject[0].digest.get("sha256")
+    target = release(report) if report else said.release
+    if first != sha256:
+        yield _other_bytes(first, said.release, target, sha256)
+        return
+    if report is None:
+        return
+    if said.release != target:
+        yield (
+            Cause.ANOTHER_RELEASE,
+            f"the statement names {_named(said.release)}, the report {_named(target)}",
+        )
+    if said.verdict != report.verdict.name:
+        yield (
+            Cause.ANOTHER_RELEASE,
+            f"the statement names the verdict {said.verdict}, the report {report.verdict.name}",
+        )
+    if stated.subject != subjects(report, sha256):
+        yield (
+            Cause.ANOTHER_RELEASE,
+            "the subjects of the statement are not report.json, image and commit of the report",
+        )
+
+
+def _other_bytes(
+    first: str | None, named: Release, target: Release, sha256: str
+) -> tuple[Cause, str]:
+    if named == target:
+        return (
+            Cause.TAMPERED_REPORT,
+            f"report.json is not the file that was signed: its sha256 is {sha256}, the statement "
+            f"is about {first}",
+        )
+    return (
+        Cause.ANOTHER_REPORT,
+        f"the statement is about another report, {first}, of {_named(named)}",
+    )
+
+
+def _named(target: Release) -> str:
+    parts = msgspec.structs.asdict(target)
+    return ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
 
 
 def encode(statement: Statement) -> bytes:

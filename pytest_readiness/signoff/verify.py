@@ -12,10 +12,9 @@ from pathlib import Path
 import msgspec
 
 from pytest_readiness.clock import rfc3339
-from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
-from pytest_readiness.signoff import files, report_state, statement
-from pytest_readiness.signoff.collect import collect
+from pytest_readiness.signoff import report_state, statement
+from pytest_readiness.signoff.collect import collect, collect_superseded
 from pytest_readiness.signoff.examine import Ground, Seen, examine, examine_superseded
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause, Refusal, Refused
@@ -74,7 +73,7 @@ def verify(run: Path, policy: Policy, at: datetime) -> Verification:
 
     Raises ReadinessError when there is no report.json that can be read, or the run has the policy.
     """
-    return verify_bytes(run, _bytes(run / model.FILES[0]), policy, at)
+    return verify_bytes(run, report_state.read(run), policy, at)
 
 
 def verify_bytes(run: Path, data: bytes, policy: Policy, at: datetime) -> Verification:
@@ -89,11 +88,15 @@ def verify_bytes(run: Path, data: bytes, policy: Policy, at: datetime) -> Verifi
         general.append(Refusal(cause=error.cause, why=error.why))
     sha256 = hashlib.sha256(data).hexdigest()
     ground = Ground(report=report, sha256=sha256, policy=policy, at=at)
-    found = collect(run)
+    found, past = collect(run), collect_superseded(run)
+    strays = [
+        Refusal(cause=Cause.BAD_SIGNATURE, role=one.role, why=one.why)
+        for one in (*found.problems, *past.problems)
+    ]
     seen = [examine(document, ground) for document in found.documents]
-    earlier = [examine_superseded(document, ground) for document in found.superseded]
-    roles = _roles(policy, seen, earlier, found.refusals)
-    nameless = [*found.refusals, *(one for some in (*seen, *earlier) for one in some.refusals)]
+    earlier = [examine_superseded(document, ground) for document in past.documents]
+    roles = _roles(policy, seen, earlier, strays)
+    nameless = [*strays, *(one for some in (*seen, *earlier) for one in some.refusals)]
     general += [one for one in nameless if not one.role]  # `.statement.json` has an empty one
     general += _nobody_accepts(report, policy, roles)
     return _answer(ground, roles, general)
@@ -118,14 +121,6 @@ def exit_code(refusals: Iterable[Refusal]) -> int:
     """Return 3 where something is tampered, else 1 not ready, else 2 no quorum, else 0."""
     codes = {refusal.cause.exit_code for refusal in refusals}
     return next((code for code in (_BAD, 1, 2) if code in codes), 0)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return files.read(path, files.REPORT)
-    except files.Unreadable as error:
-        why = model.why_absent(path) or f"{error.why}; RUN is a directory that a run wrote"
-        raise ReadinessError(f"{path}: cannot be read: {why}") from None
 
 
 def _roles(

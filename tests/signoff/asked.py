@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pytest_readiness.signoff import revoked, signers, sshsig
 from pytest_readiness.signoff.refusals import Cause, Refused
+from pytest_readiness.signoff.ssh import revoked, signers, sshsig
 from tests.signoff.keys import (
     Kind,
     Person,

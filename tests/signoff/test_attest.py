@@ -14,7 +14,8 @@ from pytest_readiness.errors import ReadinessError
 from pytest_readiness.report import write
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import Outcome
-from pytest_readiness.signoff import attest, sshsig
+from pytest_readiness.signoff import attest
+from pytest_readiness.signoff.ssh import sshsig
 from tests.report import sample
 from tests.signoff import desk, keys
 

@@ -257,7 +257,9 @@ def test_passes_when_openssl_says_the_same(tmp_path: Path, kind: str) -> None:
         "P-256": "dgst -sha256 -verify {} -signature {} {}",
     }[kind].format(*files)
     for payload, code in ((PAYLOAD, 0), (PAYLOAD + b" ", 1)):
-        (tmp_path / "pae").write_bytes(dsse.pae(payload))
+        # DSSE v1.0.2, protocol.md: type and payload, each after its length.
+        pae = b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(payload), payload)
+        (tmp_path / "pae").write_bytes(pae)
         done = subprocess.run(
             ["openssl", *command.split()], cwd=tmp_path, capture_output=True, check=False
         )

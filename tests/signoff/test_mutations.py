@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.signoff import dsse, policy, sshsig
+from pytest_readiness.signoff import dsse, policy
+from pytest_readiness.signoff.ssh import sshsig
 from pytest_readiness.signoff.verify import verify
 from tests.properties import bounded
 from tests.signoff.refused import CASES

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytest_readiness.errors import SettingsError
-from pytest_readiness.signoff import revoked, sshsig
+from pytest_readiness.signoff.ssh import revoked, sshsig
 from tests.signoff.asked import string
 from tests.signoff.keys import Person, certificate, person, revocation_list, revoked_text
 

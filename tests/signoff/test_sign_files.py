@@ -64,6 +64,10 @@ class TestSupersedes:
         code, said = ready.sign(SEC, "--yes", "--decision", "approved")
         assert code == 0, said
         assert "does not count: the signature by SHA256:" in said
+        (ready.run / STATEMENT).unlink()
+        code, said = ready.sign(SEC, "--yes", "--decision", "approved")
+        assert code == 0, said
+        assert f"does not count: {STATEMENT}.sig belongs to no statement" in said
         assert ready.causes() == {"open"}
         assert not (ready.run / "signoffs" / "superseded").exists()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_readiness.signoff import state
+from pytest_readiness.signoff.collect import collect
 from tests.signoff import desk, keys
 from tests.signoff.desk import Desk
 
@@ -99,9 +99,9 @@ class TestFormats:
         ready.with_dsse()
         code, said = ready.sign(SEC, "--format", "both", "--yes", "--decision", "approved")
         assert code == 0, said
-        claim = next(one for one in state.claims(ready.run) if one.role == SEC)
-        assert claim.signature is not None
-        assert [one.payload for one in claim.lines] == [ready.files()[STATEMENT]]
+        (document,) = collect(ready.run).by_role()[SEC]
+        assert document.signature is not None
+        assert [one.envelope.payload for one in document.envelopes] == [ready.files()[STATEMENT]]
         assert ready.verified().roles[2].formats == ("sshsig", "dsse")
 
     def test_dsse_alone_has_no_line_of_allowed_signers(self, ready: Desk) -> None:

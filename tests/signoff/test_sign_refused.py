@@ -83,7 +83,10 @@ class TestRefuses:
 
     def test_a_line_for_another_namespace(self, refusal: desk.Refusal, ready: Desk) -> None:
         ready.rule(lines=[ready.people[SEC].line("operations-lead")])
-        refusal("line 1 of allowed_signers does not let the key SHA256:")
+        refusal(
+            "line 1 of allowed_signers does not let security-lead@example.org sign for "
+            "'security-lead@signoff.readiness' with the key SHA256:"
+        )
 
     def test_an_expired_key(self, refusal: desk.Refusal, ready: Desk) -> None:
         ready.rule(lines=[ready.people[SEC].line(SEC, valid_before="20200101Z")])
@@ -92,7 +95,7 @@ class TestRefuses:
     def test_a_revoked_key(self, refusal: desk.Refusal, ready: Desk) -> None:
         keys.revocation_list(ready.folder / "revoked", Path(f"{ready.people[SEC].key}.pub"))
         ready.rule('revoked_keys = "revoked"')
-        refusal("is revoked: revoked has it")
+        refusal("revoked revokes the key SHA256:")
 
     def test_a_key_that_is_not_there(self, refusal: desk.Refusal, ready: Desk) -> None:
         refusal("no-such-key", key=ready.folder / "no-such-key")

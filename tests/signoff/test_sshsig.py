@@ -1,16 +1,13 @@
 """Signatures of every kind of key, and the answer of the real ssh-keygen to each."""
 
-import base64
-import hashlib
 import os
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pytest_readiness.signoff import revoked, signers, sshsig
 from pytest_readiness.signoff.refusals import Cause, Refused
+from pytest_readiness.signoff.ssh import revoked, signers, sshsig
 from tests.signoff.asked import (
     AT,
     DATA,
@@ -21,11 +18,9 @@ from tests.signoff.asked import (
     Asked,
     Signer,
     accepted_by_ssh_keygen,
-    armor,
     cause_of,
     printed_fingerprint,
     signer_of,
-    string,
     verified,
 )
 from tests.signoff.keys import (
@@ -311,7 +306,7 @@ class TestCertificates:
         self, ca: Person, holder: Person
     ) -> None:
         armored = signature_by_ssh_keygen(certificate(ca, holder, WHO), DATA, NAMESPACE)
-        assert sshsig.parse(armored).fingerprint == printed_fingerprint(holder)
+        assert sshsig.parse(armored).key.fingerprint == printed_fingerprint(holder)
 
 
 def in_utc(ca: Person, holder: Person, principals: str, validity: str) -> Path:
@@ -323,33 +318,11 @@ def in_utc(ca: Person, holder: Person, principals: str, validity: str) -> Path:
 def test_passes_when_the_signature_carries_the_key(signer: Signer) -> None:
     signature = sshsig.check(DATA, signer.sign(), NAMESPACE)
     assert (signature.namespace, signature.hash) == (NAMESPACE, "sha512")
-    assert signature.fingerprint == printed_fingerprint(signer.holder)
-    assert sshsig.public_blob(signer.key) == signature.key
+    assert signature.key.fingerprint == printed_fingerprint(signer.holder)
+    assert sshsig.public_blob(signer.key) == signature.key.blob
 
 
 def test_passes_when_the_hash_is_sha256(readable: Signer, tmp_path: Path) -> None:
     armored = signature_by_ssh_keygen(readable.key, DATA, NAMESPACE, "-O", "hashalg=sha256")
     assert sshsig.check(DATA, armored, NAMESPACE).hash == "sha256"
     assert verified(tmp_path, Asked(armored, [readable.line()])) not in tuple(Cause)
-
-
-def test_passes_when_a_security_key_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Made here byte by byte (OpenSSH, PROTOCOL.u2f), as no test has such a device."""
-    kind, application, presence = b"sk-ssh-ed25519@openssh.com", b"ssh:", b"\x01\0\0\0\x07"
-    device = Ed25519PrivateKey.generate()
-    key = string(kind) + string(device.public_key().public_bytes_raw()) + string(application)
-    fields = string(NAMESPACE.encode()) + string(b"") + string(b"sha512")
-    message = b"SSHSIG" + fields + string(hashlib.sha512(DATA).digest())
-    asserted = hashlib.sha256(application).digest() + presence + hashlib.sha256(message).digest()
-    signature = string(kind) + string(device.sign(asserted)) + presence
-    armored = armor(b"SSHSIG\0\0\0\x01" + string(key) + fields + string(signature))
-    line = f'{WHO} namespaces="{NAMESPACE}" {kind.decode()} {base64.b64encode(key).decode()}'
-    changed = Asked(armored, [line], data=b"changed")
-    for asked, cause in (
-        (Asked(armored, [line]), None),
-        (changed, Cause.TAMPERED_STATEMENT),
-    ):
-        assert cause_of(tmp_path, asked) is cause
-        assert accepted_by_ssh_keygen(tmp_path, asked) is (cause is None)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert cause_of(tmp_path, Asked(armored, [line])) is Cause.BAD_SIGNATURE

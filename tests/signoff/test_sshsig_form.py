@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_readiness.signoff import sshsig
 from pytest_readiness.signoff.refusals import Cause, Refused
+from pytest_readiness.signoff.ssh import sshsig
 from tests.signoff.asked import DATA, NAMESPACE, armor, blob_of, signer_of
 
 

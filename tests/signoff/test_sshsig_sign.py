@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.signoff import signers, sshsig
+from pytest_readiness.signoff.ssh import signers, sshsig
 from tests.signoff.asked import (
     DATA,
     KINDS,
@@ -44,9 +44,9 @@ def test_passes_when_the_passphrase_is_given(
     for name, value in asking(tmp_path, "correct horse").items():
         monkeypatch.setenv(name, value)
     armored = sshsig.sign(DATA, NAMESPACE, one.key, ())
-    assert sshsig.check(DATA, armored, NAMESPACE).key == sshsig.public_blob(one.key)
+    assert sshsig.check(DATA, armored, NAMESPACE).key.blob == sshsig.public_blob(one.key)
     one.key.with_name(f"{one.key.name}.pub").unlink()
-    assert sshsig.public_blob(one.key) == sshsig.parse(armored).key
+    assert sshsig.public_blob(one.key) == sshsig.parse(armored).key.blob
 
 
 def test_fails_and_names_the_key_when_the_passphrase_is_wrong(
@@ -68,9 +68,9 @@ def test_passes_when_the_agent_signs(short_folder: Path, monkeypatch: pytest.Mon
             monkeypatch.setenv(name, value)
         for one in (first, second, third):
             one.key.unlink()
-        assert sshsig.parse(sshsig.sign(DATA, NAMESPACE, None, blobs)).key == blobs[1]
+        assert sshsig.parse(sshsig.sign(DATA, NAMESPACE, None, blobs)).key.blob == blobs[1]
         public = third.key.with_name("c.pub")
-        assert sshsig.parse(sshsig.sign(DATA, NAMESPACE, public, ())).key == blobs[2]
+        assert sshsig.parse(sshsig.sign(DATA, NAMESPACE, public, ())).key.blob == blobs[2]
         with pytest.raises(ReadinessError, match="the agent has none of the keys"):
             sshsig.sign(DATA, NAMESPACE, None, blobs[:1])
         with pytest.raises(ReadinessError, match="must be in the agent"):

@@ -80,6 +80,13 @@ def line(data: bytes) -> bytes:
     return json.dumps(envelope).encode() + b"\n"
 
 
+def other_bytes(there: str, signed: str) -> str:
+    return (
+        f"report.json is not the file that was signed: its sha256 is {there}, the statement is "
+        f"about {signed}"
+    )
+
+
 def only(run: Path) -> state.Said:
     found = state.read(run, sha256(run))
     assert len(found) == 1
@@ -138,8 +145,9 @@ class TestNeverSigned:
     def test_a_statement_about_other_bytes(self, run: Path, sec: keys.Person) -> None:
         data = stated(run)
         put(run, data, sec.sign(data, ROLE))
+        signed = sha256(run)
         (run / "report.json").write_bytes((run / "report.json").read_bytes() + b"\n")
-        assert only(run).says == "the statement is about other bytes than this report.json"
+        assert only(run).says == other_bytes(sha256(run), signed)
         assert only(run).principal == "sec@example.org"
 
     @pytest.mark.parametrize("changes", [{"verdict": "NOT READY"}, {"subject": FOREIGN}])
@@ -158,7 +166,8 @@ class TestNeverSigned:
         data = stated(run)
         put(run, data, sec.sign(data, ROLE))
         (run / "signoffs" / f"{ROLE}.statement.json").unlink()
-        assert only(run) == state.Said(role=ROLE, says="a signature without its statement")
+        says = f"signoffs/{ROLE}.statement.json.sig belongs to no statement"
+        assert only(run) == state.Said(role=ROLE, says=says)
 
     @pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b"[" * 5000, b'{"_type": 1}'])
     def test_what_is_no_statement(self, data: bytes, run: Path, sec: keys.Person) -> None:
@@ -175,6 +184,21 @@ class TestNeverSigned:
         os.mkdir(run / "signoffs" / f"{ROLE}.statement.json")
         assert "cannot be read: Is a directory" in (only(run).says or "")
 
+    def test_a_signature_that_cannot_be_read(self, run: Path) -> None:
+        put(run, stated(run), None)
+        os.mkdir(run / "signoffs" / f"{ROLE}.statement.json.sig")
+        for lines in (b"", line(stated(run))):
+            (run / "report.json.intoto.jsonl").write_bytes(lines)
+            assert "statement.json.sig cannot be read: Is a directory" in (only(run).says or "")
+            assert not only(run).unchecked
+
+    def test_a_folder_of_signatures_that_is_none(self, run: Path) -> None:
+        (run / "signoffs").rmdir()
+        (run / "signoffs").write_bytes(b"")
+        assert only(run) == state.Said(
+            role="signoffs", says="signoffs cannot be read: Not a directory"
+        )
+
     def test_an_older_one_than_superseded_has(self, run: Path, sec: keys.Person) -> None:
         old, new = stated(run), stated(run, "2026-11-24T12:00:01.000Z")
         put(run, old, sec.sign(old, ROLE))
@@ -186,7 +210,7 @@ class TestNeverSigned:
         put(run, good, sec.sign(good, ROLE))
         foreign = stated(run, "2026-11-24T12:00:00.000Z", subject=FOREIGN)
         (run / "report.json.intoto.jsonl").write_bytes(line(foreign))
-        assert only(run).says == "the statement is about other bytes than this report.json"
+        assert only(run).says == other_bytes(sha256(run), "0" * 64)
 
 
 class TestLines:
@@ -203,6 +227,18 @@ class TestLines:
         put(run, data, sec.sign(data, ROLE))
         (run / "report.json.intoto.jsonl").write_bytes(line(data))
         assert only(run).says is None
+
+    def test_a_line_beside_its_statement_in_the_file_of_another_role_stands_for_its_own(
+        self, run: Path, sec: keys.Person
+    ) -> None:
+        data = stated(run)
+        put(run, data, sec.sign(data, ROLE), role="operations-lead")
+        (run / "report.json.intoto.jsonl").write_bytes(line(data))
+        found = {said.role: said for said in state.read(run, sha256(run))}
+        assert found[ROLE].unchecked
+        assert found["operations-lead"].says == (
+            "the statement in the file of operations-lead is one of security-lead"
+        )
 
     def test_of_several_the_newest_stands(self, run: Path, sec: keys.Person) -> None:
         data = stated(run)
@@ -257,7 +293,7 @@ class TestPages:
         put(run, data, sec.sign(data, ROLE))
         _, markdown = write.render_files(run)
         text = markdown.read_text(encoding="utf-8")
-        assert "**Security Lead:** not valid: the statement is about other bytes" in text
+        assert "**Security Lead:** not valid: report.json is not the file that was signed" in text
         assert ":** signed" not in text
 
     def test_any_text_in_the_place_of_a_role_renders(self, run: Path) -> None:

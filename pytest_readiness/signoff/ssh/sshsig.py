@@ -13,12 +13,13 @@ from pathlib import Path
 
 import msgspec
 
-from pytest_readiness.clock import rfc3339
-from pytest_readiness.signoff import certificate, openssh, wire
-from pytest_readiness.signoff.openssh import public_blob, sign
 from pytest_readiness.signoff.refusals import Cause, Refused
-from pytest_readiness.signoff.revoked import Revoked
-from pytest_readiness.signoff.signers import Line
+from pytest_readiness.signoff.ssh import key as keys
+from pytest_readiness.signoff.ssh import openssh, wire
+from pytest_readiness.signoff.ssh.key import Key
+from pytest_readiness.signoff.ssh.openssh import public_blob, sign
+from pytest_readiness.signoff.ssh.revoked import Revoked
+from pytest_readiness.signoff.ssh.signers import Line
 
 __all__ = ["Signature", "check", "namespace", "parse", "public_blob", "sign", "verify"]
 
@@ -37,25 +38,13 @@ def namespace(role: str) -> str:
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """What an SSHSIG carries.
 
-    key: public key blob, or certificate. hash: sha256 or sha512.
-    blob: the signature in SSH's format (RFC 4253, section 6.6).
+    hash: sha256 or sha512. blob: the signature in SSH's format (RFC 4253, section 6.6).
     """
 
-    key: bytes
-    key_type: str
+    key: Key
     namespace: str
     hash: str
     blob: bytes
-
-    @property
-    def is_certificate(self) -> bool:
-        """Whether the key is in a certificate."""
-        return self.key_type.endswith(wire.CERTIFICATE)
-
-    @property
-    def fingerprint(self) -> str:
-        """`SHA256:...` as ssh-keygen prints it; for a certificate, of the key in it."""
-        return wire.fingerprint(certificate.read(self.key).key if self.is_certificate else self.key)
 
 
 def parse(armored: bytes) -> Signature:
@@ -79,7 +68,7 @@ def check(data: bytes, armored: bytes, namespace: str) -> Signature:
             Cause.WRONG_NAMESPACE,
             f"the signature is for {signature.namespace!r}, not for {namespace!r}",
         )
-    if signature.key_type in (wire.ED25519, wire.P256):
+    if signature.key.kind in (wire.ED25519, wire.P256):
         _check_here(data, signature)
         return signature
     _needs_ssh_keygen(signature)
@@ -109,18 +98,14 @@ def verify(
     docs/signoff.md gives. What ssh-keygen refuses is never accepted.
     """
     signature = check(data, armored, namespace)
-    allowed = _allowing(signature, principal, namespace, lines)
-    if signature.is_certificate:
-        _certified(certificate.read(signature.key), principal, at)
-    valid = [line for line in allowed if line.valid(at)]
-    if not valid:
-        raise Refused(
-            Cause.EXPIRED_KEY,
-            f"line {allowed[0].number} of allowed_signers lets the key {signature.fingerprint} "
-            f"sign {_span(allowed[0])}, not at {rfc3339(at)}",
-        )
-    if revoked is not None:
-        _not_revoked(signature, revoked)
+    valid = keys.may_sign(
+        signature.key,
+        principal=principal,
+        namespace=namespace,
+        lines=lines,
+        revoked=revoked,
+        at=at,
+    )
     return _seconded(data, armored, principal, namespace, valid, revoked, at)
 
 
@@ -155,10 +140,7 @@ def _parsed(blob: bytes) -> Signature:
         raise wire.Malformed(f"its hash is {hash!r}, neither of {', '.join(_HASHES)}")
     signature = reader.string()
     reader.end()
-    kind = wire.key_type(key)
-    if kind.endswith(wire.CERTIFICATE):
-        certificate.read(key)
-    return Signature(key=key, key_type=kind, namespace=space, hash=hash, blob=signature)
+    return Signature(key=keys.read(key), namespace=space, hash=hash, blob=signature)
 
 
 def _check_here(data: bytes, signature: Signature) -> None:
@@ -174,7 +156,7 @@ def _check_here(data: bytes, signature: Signature) -> None:
         )
     )
     try:
-        if signature.key_type == wire.ED25519:
+        if signature.key.kind == wire.ED25519:
             _check_ed25519(signed, signature)
         else:
             _check_p256(signed, signature)
@@ -183,7 +165,7 @@ def _check_here(data: bytes, signature: Signature) -> None:
     except InvalidSignature as error:
         raise Refused(
             Cause.TAMPERED_STATEMENT,
-            f"the signature by {signature.fingerprint} is not one over these bytes",
+            f"the signature by {signature.key.fingerprint} is not one over these bytes",
         ) from error
 
 
@@ -194,7 +176,7 @@ def _check_ed25519(signed: bytes, signature: Signature) -> None:
     if len(value) != 64:
         raise wire.Malformed("an ed25519 signature has 64 bytes")
     try:
-        key = Ed25519PublicKey.from_public_bytes(signature.key[-32:])
+        key = Ed25519PublicKey.from_public_bytes(signature.key.blob[-32:])
     except ValueError as error:
         raise wire.Malformed("its key is not on the curve") from error
     key.verify(value, signed)
@@ -209,7 +191,7 @@ def _check_p256(signed: bytes, signature: Signature) -> None:
     r, s = numbers.positive(), numbers.positive()
     numbers.end()
     try:
-        key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), signature.key[-65:])
+        key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), signature.key.blob[-65:])
     except ValueError as error:
         raise wire.Malformed("its key is not on the curve") from error
     key.verify(encode_dss_signature(r, s), signed, ec.ECDSA(SHA256()))
@@ -220,89 +202,18 @@ def _value(signature: Signature) -> bytes:
     reader = wire.Reader(signature.blob)
     kind, value = reader.text(), reader.string()
     reader.end()
-    if kind != signature.key_type:
-        raise wire.Malformed(f"it is of type {kind!r}, and its key {signature.key_type}")
+    if kind != signature.key.kind:
+        raise wire.Malformed(f"it is of type {kind!r}, and its key {signature.key.kind}")
     return value
 
 
 def _needs_ssh_keygen(signature: Signature) -> None:
     if not openssh.available():
-        what = "certificate" if signature.is_certificate else "key"
+        what = "certificate" if signature.key.certificate else "key"
         raise Refused(
             Cause.BAD_SIGNATURE,
-            f"a {signature.key_type} {what} is verified by ssh-keygen, "
+            f"a {signature.key.kind} {what} is verified by ssh-keygen, "
             "which is not on this machine",
-        )
-
-
-def _allowing(
-    signature: Signature, principal: str, namespace: str, lines: tuple[Line, ...]
-) -> list[Line]:
-    """Return the lines which have the key for the principal and allow the namespace."""
-    key = certificate.read(signature.key).authority if signature.is_certificate else signature.key
-    # What is not one printed line is no name: it would go to ssh-keygen as an argument.
-    known = [
-        line
-        for line in lines
-        if line.cert_authority == signature.is_certificate
-        and line.key == key
-        and principal.isprintable()
-        and line.names(principal)
-    ]
-    if not known:
-        of = "the CA's key" if signature.is_certificate else "the key"
-        raise Refused(
-            Cause.UNKNOWN_PRINCIPAL,
-            f"no line of allowed_signers has {of} {wire.fingerprint(key)} for {principal}",
-        )
-    allowed = [line for line in known if line.allows(namespace)]
-    if not allowed:
-        raise Refused(
-            Cause.WRONG_NAMESPACE,
-            f"line {known[0].number} of allowed_signers does not let {principal} sign "
-            f"for {namespace!r}",
-        )
-    return allowed
-
-
-def _certified(held: certificate.Certificate, principal: str, at: datetime) -> None:
-    if not held.of_user:
-        raise Refused(Cause.BAD_SIGNATURE, "the certificate is one of a host, not of a person")
-    if held.critical:
-        # ssh-keygen passes over them here; PROTOCOL.certkeys: what is not known is refused.
-        raise Refused(
-            Cause.BAD_SIGNATURE,
-            f"the certificate has critical options, {', '.join(held.critical)}: it is for "
-            "something else than to sign",
-        )
-    if principal not in held.principals:
-        names = ", ".join(held.principals) or "nobody"
-        raise Refused(
-            Cause.UNKNOWN_PRINCIPAL, f"the certificate is for {names}, not for {principal}"
-        )
-    if not held.valid(at):
-        raise Refused(
-            Cause.EXPIRED_KEY,
-            f"the certificate is valid from {rfc3339(held.valid_after)} "
-            f"until {rfc3339(held.valid_before)}, not at {rfc3339(at)}",
-        )
-
-
-def _span(line: Line) -> str:
-    after = f"from {rfc3339(line.valid_after)}" if line.valid_after else ""
-    before = f"until {rfc3339(line.valid_before)}" if line.valid_before else ""
-    return " ".join(filter(None, (after, before)))
-
-
-def _not_revoked(signature: Signature, revoked: Revoked) -> None:
-    blobs = [signature.key]
-    if signature.is_certificate:
-        held = certificate.read(signature.key)
-        blobs += [held.key, held.authority]
-    if any(revoked.holds(blob) for blob in blobs):
-        raise Refused(
-            Cause.REVOKED_KEY,
-            f"{revoked.path.name} revokes the key {signature.fingerprint}",
         )
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pytest_readiness.errors import ReadinessError
-from pytest_readiness.signoff import files, wire
+from pytest_readiness.signoff import files
+from pytest_readiness.signoff.ssh import wire
 
 _TIMEOUT = 30  # seconds, of what asks nobody
 _INSTALL = "install OpenSSH, 9.1 or later"
@@ -110,12 +111,7 @@ def public_blob(key: Path) -> bytes:
 
 def _of_agent(wanted: Iterable[bytes]) -> str:
     """Return the line of `ssh-add -L` that has the first of the wanted keys."""
-    listed = {}
-    for line in listed_by_agent().splitlines():
-        try:
-            listed[wire.public_key(line)[1]] = line
-        except wire.Malformed:
-            continue  # a key of a kind that no line names
+    listed = keys_of_agent()
     for blob in wanted:
         if blob in listed:
             return f"{listed[blob]}\n"
@@ -124,8 +120,11 @@ def _of_agent(wanted: Iterable[bytes]) -> str:
     )
 
 
-def listed_by_agent() -> str:
-    """Return what `ssh-add -L` prints: the public keys of the agent. Raises ReadinessError."""
+def keys_of_agent() -> dict[bytes, str]:
+    """Return what `ssh-add -L` prints: public key blob (or certificate) -> line without its end.
+
+    Raises ReadinessError.
+    """
     program = _program("ssh-add")
     try:
         ended = subprocess.run(
@@ -143,7 +142,13 @@ def listed_by_agent() -> str:
             f"the agent has no key: {_words(says, '')}. Name the key, --key PATH, "
             "or give it to the agent: ssh-add KEY"
         )
-    return ended.stdout.decode(errors="replace")
+    listed = {}
+    for line in ended.stdout.decode(errors="replace").splitlines():
+        try:
+            listed[wire.public_key(line)[1]] = line
+        except wire.Malformed:
+            continue  # of a kind that no line of allowed_signers can have
+    return listed
 
 
 def _refuses(arguments: Arguments, signature: str, data: bytes) -> str | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from pytest_readiness.errors import SettingsError
-from pytest_readiness.signoff import files, wire
+from pytest_readiness.signoff import files
+from pytest_readiness.signoff.ssh import wire
 
 _MAGIC = b"SSHKRL\n\0"
 _CERTIFICATES, _KEYS, _SHA1, _SIGNATURE, _SHA256, _EXTENSION = 1, 2, 3, 4, 5, 255
@@ -29,7 +30,7 @@ class Revoked(msgspec.Struct, frozen=True, kw_only=True):
     certificates: bool = False
 
     def holds(self, blob: bytes) -> bool:
-        """Return whether the key is revoked. blob: of the key, for a certificate see sshsig."""
+        """Return whether the blob is revoked; of which blobs to ask: key.not_revoked."""
         return (
             blob in self.keys
             or hashlib.sha256(blob).digest() in self.sha256

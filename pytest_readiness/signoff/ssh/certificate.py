@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from pytest_readiness.signoff import wire
+from pytest_readiness.signoff.ssh import wire
 
 _USER = 1
 _LAST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())  # `forever` is 2**64 - 1

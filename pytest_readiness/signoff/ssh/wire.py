@@ -165,3 +165,8 @@ def fingerprint(blob: bytes) -> str:
     """Return `SHA256:...` of a public key, as ssh-keygen prints it."""
     digest = hashlib.sha256(blob).digest()
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+def written(blob: bytes) -> str:
+    """Return a public key as text, `ssh-ed25519 AAAA...`."""
+    return f"{key_type(blob)} {base64.b64encode(blob).decode()}"

@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 
 from pytest_readiness.errors import SettingsError
-from pytest_readiness.signoff import files, wire
+from pytest_readiness.signoff import files
+from pytest_readiness.signoff.ssh import wire
 
 _TIME = re.compile(r"[0-9]{8}(?:[0-9]{4}(?:[0-9]{2})?)?Z")
 _TIME_FORMS = {9: "%Y%m%dZ", 13: "%Y%m%d%H%MZ", 15: "%Y%m%d%H%M%SZ"}
@@ -42,7 +43,6 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     valid_before: datetime | None
     cert_authority: bool
     key: bytes
-    key_type: str
     text: bytes
     number: int
 
@@ -132,7 +132,6 @@ def _line(data: bytes, number: int) -> Line:
         valid_before=before,
         cert_authority="cert-authority" in options,
         key=blob,
-        key_type=kind,
         text=data,
         number=number,
     )
