@@ -114,11 +114,12 @@ class Server(TCPServer):
                 )
             with self._lock:
                 self._connections.add(connection)
+            if self.stopping.is_set():
+                return  # too late for stop() to cut it
             if isinstance(connection, ssl.SSLSocket):
                 connection.do_handshake()
                 connection.settimeout(None)
-            if not self.stopping.is_set():
-                _Handler(connection, client_address, self)
+            _Handler(connection, client_address, self)
         except OSError:
             pass  # the client went away, or does not trust us, which it knows itself
         finally:

@@ -263,6 +263,17 @@ class TestConnections:
         kept.close()
         silent.close()
 
+    def test_one_that_comes_with_the_end_is_closed_before_its_handshake(
+        self, tmp_path: Path
+    ) -> None:
+        with Server(routes(ROUTES), tls=write_tls(tmp_path).server_context()) as server:
+            pass
+        theirs, ours = socket.socketpair()
+        with ours:
+            ours.settimeout(5)
+            server.process_request(theirs, None)
+            assert ours.recv(1) == b""
+
     def test_one_that_never_listened_ends_too(self) -> None:
         with failing("refuse", "*") as server, pytest.raises(ConnectionRefusedError):
             ask(server, "/-/ready")
@@ -284,19 +295,19 @@ class TestFaults:
         assert (answer.headers["Retry-After"], answer.body) == ("3", b"Too Many Requests")
 
     @pytest.mark.parametrize(
-        ("fault", "options", "error"),
+        ("fault", "timeout", "error"),
         [
-            ("reset", {}, ConnectionResetError),
-            ("truncated", {}, http.client.IncompleteRead),
-            ("hang", {}, TimeoutError),
-            ("slow", {"seconds": 60}, TimeoutError),
+            ("reset", 10, ConnectionResetError),
+            ("truncated", 10, http.client.IncompleteRead),
+            ("hang", 0.2, TimeoutError),
+            ("slow", 0.2, TimeoutError),
         ],
     )
     def test_no_whole_answer_comes(
-        self, fault: str, options: dict[str, Any], error: type[Exception]
+        self, fault: str, timeout: float, error: type[Exception]
     ) -> None:
-        with failing(fault, **options) as server:
-            connection = connect(server.url, timeout=0.3)
+        with failing(fault, seconds=60) as server:
+            connection = connect(server.url, timeout=timeout)
             with pytest.raises(error):
                 exchange(connection, "/api/items")
             connection.close()
