@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,9 +58,18 @@ def fresh(folder: Path, *arguments: str, start_new_session: bool = False) -> Pro
     )
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Let an interruption reach a fresh interpreter, also where ours was started to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 BOTH = pytest.mark.parametrize("start", [forked, fresh])
 
 
+@pytest.mark.usefixtures("heard")
 def test_it_finds_what_a_fresh_interpreter_finds(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(TELLS)
     one, other = (
