@@ -23,8 +23,8 @@ from pytest_readiness.run import fixtures
 from pytest_readiness.run.collect import collect_checklist, own_checks
 from pytest_readiness.run.command_line import Address, matches, parse_address, selected, unknown
 from pytest_readiness.run.context import CONTEXT, Context, Plan, enter
-from pytest_readiness.run.controller import TOLD, Controller, prepare
-from pytest_readiness.run.judging import PROPERTY, Runner, sent_of
+from pytest_readiness.run.controller import PLAN, TOLD, Controller, prepare
+from pytest_readiness.run.judging import Runner, sent_of
 from pytest_readiness.run.plan import copy_facts, plan_run, read_settings, recorded_own
 from pytest_readiness.run.terminal import Show
 from pytest_readiness.settings import Settings
@@ -134,7 +134,7 @@ def _leave_for_controller(directory: Path, own: list[Sent]) -> None:
 def _enter(config: pytest.Config) -> Context:
     if _is_worker(config):
         sent = getattr(config, WORKER_INPUT)
-        context = enter(msgspec.json.decode(sent[PROPERTY], type=Plan))
+        context = enter(msgspec.json.decode(sent[PLAN], type=Plan))
         lock = locks.work(context.directory, sent["workerid"])
     else:
         context = plan_run(config)

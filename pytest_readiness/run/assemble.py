@@ -68,7 +68,7 @@ def assemble(
         missing=[id for id in gathered.chosen if id not in gathered.reported],
         narrowed=_narrowed(session.config),
         waivers=laid.waivers,
-        lost=[] if gathered.told else _lost(seen),
+        lost=[] if gathered.told else _lost(gathered, seen),
     )
     verdict = _as_pytest_ended(verdict, seen, session)
     if recorded := recorded_end(session.config, _narrowed(session.config)):
@@ -94,9 +94,10 @@ def assemble(
     )
 
 
-def _lost(seen: Seen) -> list[str]:
+def _lost(gathered: Gathered, seen: Seen) -> list[str]:
     """Return the tests that died and are no items: only they could say whether they are checks."""
-    return [nodeid for nodeid in seen.lost if not nodeid.startswith(f"{ROOT}/")]
+    items = {item.nodeid for item in gathered.blank}
+    return [nodeid for nodeid in seen.lost if nodeid not in items]
 
 
 def _as_pytest_ended(verdict: model.Verdict, seen: Seen, session: pytest.Session) -> model.Verdict:

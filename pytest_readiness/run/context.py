@@ -26,7 +26,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     values: the settings as text, secrets as references. sha256: of the file they came from.
     base: the folder that relative paths start from. directory: the run directory. salt: of the
     redactions, hexadecimal. deadline: RFC 3339, None for a replay. ended: RFC 3339, of the run
-    that a replay judges again: its facts are no younger for that. lab: faults, or None.
+    that a replay judges again: its facts are no younger for that. lab: faults, or None. nonce: of
+    the reports that carry results, so that no test can say that one of its own does.
     """
 
     id: str
@@ -37,10 +38,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, dict[str, str]]
     directory: str
     salt: str
+    nonce: str
     deadline: datetime | None
     replay: bool
     ended: str | None = None
     lab: tuple[str, ...] | None = None
+
+    @property
+    def carrier(self) -> str:
+        """The name of the property of pytest's reports in which results travel."""
+        return f"readiness-{self.nonce}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,7 @@ def new_plan(settings: Settings, directory: Path, *, replay: bool) -> Plan:
         values=settings.values,
         directory=str(directory),
         salt=secrets.token_hex(16),
+        nonce=secrets.token_hex(16),
         deadline=None if replay else started + settings.readiness.deadline,
         replay=replay,
     )

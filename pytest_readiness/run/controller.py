@@ -26,13 +26,13 @@ from pytest_readiness.people import recorded
 from pytest_readiness.record import locks
 from pytest_readiness.record.store import FOLDER
 from pytest_readiness.results import model
-from pytest_readiness.run.command_line import ROOT, place
+from pytest_readiness.run.command_line import place
 from pytest_readiness.run.context import Context, Seen
-from pytest_readiness.run.judging import PROPERTY
 from pytest_readiness.transport import traffic
 from pytest_readiness.verdict import journal
 from pytest_readiness.verdict.gathered import Gathered, Sent, blank
 
+PLAN = "readiness"  # in what xdist tells a worker
 TOLD = ".own.json"  # in the folder of facts: the project's own checks, as workers collected them
 
 
@@ -55,6 +55,7 @@ class Controller(Gathered):
 
         phase = context.settings.readiness.phase
         super().__init__(phase, [blank(item, place(item)) for item in items], selected, own)
+        self._places = {item.id: item.nodeid for item in self.blank}
         self.context = context
         self.seen = Seen()
         self.report: model.Report | None = None
@@ -85,7 +86,7 @@ class Controller(Gathered):
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a new worker the plan of the run."""
-        node.workerinput[PROPERTY] = msgspec.json.encode(self.context.plan).decode()
+        node.workerinput[PLAN] = msgspec.json.encode(self.context.plan).decode()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self) -> None:
@@ -120,7 +121,7 @@ class Controller(Gathered):
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take a result off a report; of several for one item the worst stands."""
-        sent = _sent(report)
+        sent = self._sent(report)
         if sent is None:
             self._without_result(report)
             return
@@ -167,10 +168,22 @@ class Controller(Gathered):
             # What xdist makes up for the test that a dead worker was running.
             worker = getattr(getattr(report, "node", None), "gateway", None)
             self.seen.lost[report.nodeid] = f"worker {getattr(worker, 'id', '?')} was lost"
-        if report.failed and report.nodeid.startswith(f"{ROOT}/"):
+        if report.failed and report.nodeid in self._places.values():
             self.seen.item_failures += 1
         elif report.failed:
             self.seen.other_failures.append(report.nodeid)
+
+    def _sent(self, report: pytest.TestReport) -> Sent | None:
+        """Return what a report says of the item that it is of, None where it is of none."""
+        carrier = self.context.plan.carrier
+        told = [str(value) for name, value in report.user_properties if name == carrier]
+        if not told:
+            return None
+        sent = msgspec.json.decode(told[-1], type=Sent)
+        known = self.cases.get(sent.id, {}) if sent.own else (self._places.get(sent.id),)
+        # pytest-xdist appends to a node id under --dist loadgroup.
+        of_it = sent.nodeid in known and report.nodeid.startswith(sent.nodeid)
+        return sent if of_it else None
 
     def _log(self, line: journal.Line) -> None:
         # Kept on disk at once: what a killed run had judged is not lost with it.
@@ -178,13 +191,6 @@ class Controller(Gathered):
         while left:
             left = left[self._journal.write(left) :]
         os.fsync(self._journal.fileno())
-
-
-def _sent(report: pytest.TestReport) -> Sent | None:
-    for name, value in report.user_properties:
-        if name == PROPERTY:
-            return msgspec.json.decode(str(value), type=Sent)
-    return None
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -34,7 +34,6 @@ from pytest_readiness.run.context import Context
 from pytest_readiness.run.fixtures import EVIDENCE
 from pytest_readiness.verdict.gathered import Sent
 
-PROPERTY = "readiness"
 # The node id that was collected: pytest-xdist appends to it under --dist loadgroup.
 NODEID = pytest.StashKey[str]()
 
@@ -188,7 +187,9 @@ class Runner:
             for name, value in report.user_properties
         ]
         sent = sent_of(item, id, result)
-        report.user_properties.append((PROPERTY, msgspec.json.encode(sent).decode()))
+        report.user_properties.append(
+            (self._context.plan.carrier, msgspec.json.encode(sent).decode())
+        )
         if hasattr(report, "wasxfail"):
             del report.wasxfail
         if result is None:

@@ -14,7 +14,6 @@ from pytest_readiness.errors import ReadinessError, Why
 from pytest_readiness.report.write import write_all
 from pytest_readiness.results import model
 from pytest_readiness.run.context import CONTEXT
-from pytest_readiness.run.judging import PROPERTY
 from pytest_readiness.signoff import attest
 
 
@@ -61,22 +60,23 @@ def adapt_junit(report: model.Report, config: pytest.Config) -> None:
     path = Path(name).expanduser()
     tree = ElementTree.parse(path)
     prefix = config.getoption("junitprefix", None)
+    context = config.stash[CONTEXT]
     addresses = {_address(item.nodeid, prefix) for item in report.items}
     for suite in tree.iter("testsuite"):
         for found in suite.findall("testcase"):
-            if _is_item(found, addresses):
+            if _is_item(found, context.plan.carrier, addresses):
                 suite.remove(found)
         suite.extend(case(item) for item in report.items if item.why != Why.NOT_SELECTED)
         _count(suite)
-    clean = config.stash[CONTEXT].redactor.text
+    clean = context.redactor.text
     for found in tree.iter("property"):  # of the suite too: record_testsuite_property
         for name, value in found.attrib.items():
             found.set(name, clean(value))
     tree.write(path, encoding="utf-8", xml_declaration=True)
 
 
-def _is_item(case: ElementTree.Element, addresses: set[str]) -> bool:
-    if any(found.get("name") == PROPERTY for found in case.iter("property")):
+def _is_item(case: ElementTree.Element, carrier: str, addresses: set[str]) -> bool:
+    if any(found.get("name") == carrier for found in case.iter("property")):
         return True
     # The case that stands for the test of a dead worker has no properties.
     name = f"{case.get('classname', '')}.{case.get('name', '').partition('[')[0]}"

@@ -15,7 +15,6 @@ import pytest
 from pytest_readiness.record.store import FOLDER
 from pytest_readiness.report.terminal import Line, Style, lines
 from pytest_readiness.run.controller import Controller
-from pytest_readiness.run.judging import PROPERTY
 
 _SLOW = 2.0  # seconds after which a question is worth a word
 _KINDS = ("failed", "error")  # of pytest's terminal statistics
@@ -41,7 +40,7 @@ class Show:
         stats: dict[str, list[Any]] = terminalreporter.stats
         kept = {kind: stats[kind] for kind in _KINDS if kind in stats}
         for kind, reports in kept.items():
-            stats[kind] = [report for report in reports if not _is_item(report)]
+            stats[kind] = [report for report in reports if not self._is_item(report)]
         try:
             return (yield)
         finally:
@@ -61,6 +60,10 @@ class Show:
             for line in lines(report, writer.fullwidth, str(self._controller.context.directory)):
                 _write(writer, line)
         return result
+
+    def _is_item(self, report: Any) -> bool:
+        carrier = self._controller.context.plan.carrier
+        return any(name == carrier for name, _ in getattr(report, "user_properties", ()))
 
 
 class Progress(threading.Thread):
@@ -119,10 +122,6 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:  # answered in the meantime
         return "..."
-
-
-def _is_item(report: Any) -> bool:
-    return any(name == PROPERTY for name, _ in getattr(report, "user_properties", ()))
 
 
 def _reporter(config: pytest.Config) -> Any:
