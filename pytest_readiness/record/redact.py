@@ -16,6 +16,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -30,6 +31,9 @@ SHORTEST = 4
 # (`USE_TOKEN=true`, `GIT_CREDENTIAL=store`) must not be taken for secrets.
 SHORTEST_OF_ENVIRONMENT = 8
 _DIRECTORIES = ("PWD", "OLDPWD")
+# A number is a secret where it is one; that a shorter one lies within it is chance.
+SHORTEST_WITHIN_A_NUMBER = 8
+LONGEST_NUMBER = 20  # digits, of 64 bits
 
 _PASSWORD = r"passw(?:or)?d|pwd|passphrase|passcode|_pass"
 _SENSITIVE = (
@@ -37,13 +41,16 @@ _SENSITIVE = (
     r"(?:api|access|private|signing|account|encryption|master|shared|session)[_-]?key"
 )
 _SENSITIVE_NAME = re.compile(rf"(?:{_SENSITIVE})\Z", re.IGNORECASE)
+_PASSWORD_NAME = re.compile(rf"(?:{_PASSWORD})\Z", re.IGNORECASE)
 
 # Every pattern takes time linear in the text, whatever it holds: no two unbounded parts that can
 # match the same characters follow each other, and none that is unbounded begins a pattern.
-_NOT_YET = rf"(?!{MARK})"
+_TOKEN = rf"{MARK[0]}?{MARK[1:]}[0-9a-f]{{8}}"  # in a node id it has no marks around it
+_NOT_YET = rf"(?!{_TOKEN})"
+_IS = r"(?::(?!:)|=)"  # `TestToken::test_valid` gives no value
 _GAP = r"[^\S\r\n]*"
 _NAMED = (  # `token: `, `"token": `, `\"token\": `, `token=`, `--api-token `
-    rf"(?=[_acempst-])(?:(?:{_SENSITIVE})\\*[\"']?{_GAP}[:=]{_GAP}|"
+    rf"(?=[_acempst-])(?:(?:{_SENSITIVE})\\*[\"']?{_GAP}{_IS}{_GAP}|"
     rf"(?<![\w-])--?[\w-]*?(?:{_SENSITIVE})[^\S\r\n]+)"
 )
 _SCHEME = r"(?:(?:bearer|basic|digest|token|negotiate)\s+)?"
@@ -111,6 +118,7 @@ class Redactor:
         self._salt = salt
         self._tokens: dict[str, str] = {}
         self._known: re.Pattern[str] | None = None
+        self._digits: re.Pattern[str] | None = None
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Remember values that must never be shown, in every form they may take."""
@@ -121,8 +129,10 @@ class Redactor:
         if self._tokens:
             longest_first = sorted(self._tokens, key=len, reverse=True)
             # What is a token already is matched first, and stays.
-            parts = (rf"{MARK}[0-9a-f]{{8}}»", *map(re.escape, longest_first))
+            parts = (rf"{_TOKEN}»?", *map(re.escape, longest_first))
             self._known = re.compile("|".join(parts))
+            digits = [_in_a_number(form) for form in longest_first if form.isdecimal()]
+            self._digits = re.compile("|".join(digits)) if digits else None
 
     def learn_environment(self, environment: Mapping[str, str]) -> None:
         """Remember the values of variables whose name says that they are secret."""
@@ -146,16 +156,23 @@ class Redactor:
         return text
 
     def json(self, value: Json) -> Json:
-        """Return the value with every text in it redacted, keys included."""
+        """Return the value with every text and number in it redacted, keys included.
+
+        A number that holds a secret becomes the text of it.
+        """
         match value:
             case str():
                 return self.text(value)
+            case bool():
+                return value
+            case int() | float():
+                return self._number(value)
             case list() | tuple():
                 return [self.json(item) for item in value]
             case dict():
                 secret = value.get("kind") == "Secret"
                 return {
-                    self.text(key): self._all(item)
+                    self.text(key): self._all(item, _PASSWORD_NAME.search(key) is not None)
                     if _SENSITIVE_NAME.search(key) or (secret and key in ("data", "stringData"))
                     else self.json(item)
                     for key, item in value.items()
@@ -173,16 +190,33 @@ class Redactor:
             return encoded
         return msgspec.json.encode(self.json(msgspec.json.decode(encoded)))
 
-    def _all(self, value: Json) -> Json:
-        """Replace every text of a value whose name says that it is secret."""
+    def _number(self, value: int | float) -> int | float | str:
+        """Return the number, as text with a token where it is or holds a known secret."""
+        if self._digits is None:
+            return value
+        text = f"{Decimal(repr(value)):f}"  # all digits, also of 1e+21
+        clean = self._digits.sub(lambda match: self._tokens[match[0]], text)
+        return value if clean == text else clean
+
+    def _all(self, value: Json, password: bool) -> Json:
+        """Replace every text of a value whose name says that it is secret.
+
+        password: a number is one, too. A token is never a number, and a count of tokens is.
+        """
         match value:
             case str():
                 keep = value.startswith(MARK) or _IS_WORD.match(value)
                 return value if keep else self._token(value)
+            case bool():
+                return value
+            case int() if password and len(str(value)) >= SHORTEST:
+                return self._token(str(value))
+            case int() | float():
+                return self._number(value)
             case list() | tuple():
-                return [self._all(item) for item in value]
+                return [self._all(item, password) for item in value]
             case dict():
-                return {self.text(key): self._all(item) for key, item in value.items()}
+                return {self.text(key): self._all(item, password) for key, item in value.items()}
             case _:
                 return value
 
@@ -204,6 +238,10 @@ class Redactor:
     def _token(self, secret: str) -> str:
         digest = hmac.new(self._salt, secret.encode(errors="surrogatepass"), "sha256")
         return f"{MARK}{digest.hexdigest()[:8]}»"
+
+
+def _in_a_number(form: str) -> str:
+    return form if len(form) >= SHORTEST_WITHIN_A_NUMBER else rf"(?<![\d.]){form}(?!\d)"
 
 
 def count(text: str) -> int:
@@ -230,6 +268,7 @@ def _forms(secret: str) -> set[str]:
         repr(raw)[2:-1],
         ascii(secret)[1:-1],
         secret.encode("unicode_escape").decode(),  # in a node id of pytest
+        raw.decode("ascii", "backslashreplace"),  # the same of bytes
         secret.replace("\\", "\\\\").replace("'", "\\'"),  # in SQL
         html.escape(secret),
         *in_url,
@@ -239,6 +278,9 @@ def _forms(secret: str) -> set[str]:
         base64.b64encode(raw).decode(),
         base64.urlsafe_b64encode(raw).decode(),
     }
+    if secret.isdecimal() and len(secret) <= LONGEST_NUMBER:
+        number = int(secret)
+        forms |= {str(number), f"{number:,}", f"{number:_}"}
     # A secret inside a longer text, `user:secret`, starts at any of three positions of a
     # base64 group; the first and last characters then depend on its neighbours.
     for shift in range(3):

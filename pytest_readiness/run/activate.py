@@ -22,10 +22,11 @@ from pytest_readiness.record.store import FOLDER
 from pytest_readiness.run import fixtures
 from pytest_readiness.run.collect import collect_checklist, own_checks
 from pytest_readiness.run.command_line import Address, matches, parse_address, selected, unknown
-from pytest_readiness.run.context import CONTEXT, Context, Plan, enter
+from pytest_readiness.run.context import CONTEXT, Context, Plan, enter, listing_redactor
 from pytest_readiness.run.controller import PLAN, TOLD, Controller, prepare
 from pytest_readiness.run.judging import Runner, sent_of
 from pytest_readiness.run.plan import copy_facts, plan_run, read_settings, recorded_own
+from pytest_readiness.run.redacting import Redacting
 from pytest_readiness.run.terminal import Show
 from pytest_readiness.settings import Settings
 from pytest_readiness.verdict.gathered import Sent
@@ -39,13 +40,14 @@ class Activation:
     """What an active run adds to collection.
 
     items: of the packaged checklist, or none. tell: what is done with the project's own checks,
-    before any option leaves some out.
+    before any option leaves some out. clean: takes secrets out of a text.
     """
 
     settings: Settings
     items: tuple[CatalogueItem, ...]
     expression: str
     tell: Callable[[list[Sent]], None]
+    clean: Callable[[str], str]
 
     def take_addresses(self, config: pytest.Config) -> None:
         """Take the checklist's node ids out of the arguments that pytest looks up as files."""
@@ -65,7 +67,8 @@ class Activation:
                 # Who returns the answer instead of asserting it has judged nothing.
                 item.add_marker(_NOTHING_RETURNED)
             known += [
-                sent_of(item, id, None, selected=matches(self.expression, item)) for item in own
+                sent_of(item, id, None, self.clean, selected=matches(self.expression, item))
+                for item in own
             ]
         self.tell(known)
         if self.items:
@@ -86,12 +89,15 @@ def activate(config: pytest.Config) -> Activation:
     try:
         if config.option.collectonly:
             settings = read_settings(config)
+            redactor, carrier = listing_redactor(settings), None
         else:
             context = _enter(config)
             settings = context.settings
+            redactor, carrier = context.redactor, context.plan.carrier
             _register(config, Runner(context), "readiness-runner")
     except ReadinessError as error:
         raise pytest.UsageError(str(error)) from error
+    _register(config, Redacting(redactor, carrier), "readiness-redacting")
     phase = settings.readiness.phase
     problem = unknown(addresses, catalogue.load(), phase)
     if problem is not None:
@@ -111,7 +117,7 @@ def activate(config: pytest.Config) -> Activation:
         _register(config, controller, "readiness-controller")
         _register(config, Show(controller), "readiness-show")
         tell = controller.expect
-    return Activation(settings, scope, expression, tell)
+    return Activation(settings, scope, expression, tell, redactor.text)
 
 
 def _register(config: pytest.Config, plugin: object, name: str) -> None:

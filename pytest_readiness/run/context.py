@@ -4,6 +4,7 @@ PYTEST_DONT_REWRITE
 """
 
 import os
+import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -88,6 +89,7 @@ class Seen:
     traffic: tuple[model.Traffic, ...] = ()
 
 
+_FROM_ENVIRONMENT = re.compile(r"\$\{env:(\w+)\}")
 CONTEXT = pytest.StashKey[Context]()
 
 
@@ -119,8 +121,21 @@ def enter(plan: Plan) -> Context:
     settings = from_values(
         plan.values, origin=plan.origin, base=Path(plan.base), resolve=not plan.replay
     )
-    redactor = Redactor(bytes.fromhex(plan.salt))
-    redactor.learn(settings.secrets())
-    redactor.learn_environment(os.environ)
+    redactor = _redactor(bytes.fromhex(plan.salt), settings)
     store = FactStore(Path(plan.directory), redactor, deadline=plan.deadline, recorded=plan.replay)
     return Context(plan, settings, redactor, store, Asker(settings, store, plan.id))
+
+
+def listing_redactor(settings: Settings) -> Redactor:
+    """Return a redactor for what only lists items: these settings hold no secret that is a file."""
+    redactor = _redactor(secrets.token_bytes(16), settings)
+    text = " ".join(text for section in settings.values.values() for text in section.values())
+    redactor.learn(os.environ.get(name, "") for name in _FROM_ENVIRONMENT.findall(text))
+    return redactor
+
+
+def _redactor(salt: bytes, settings: Settings) -> Redactor:
+    redactor = Redactor(salt)
+    redactor.learn(settings.secrets())
+    redactor.learn_environment(os.environ)
+    return redactor

@@ -6,8 +6,6 @@ may have changed. What leaves this process is redacted here.
 PYTEST_DONT_REWRITE
 """
 
-import logging
-import warnings
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -15,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 from _pytest.outcomes import Failed, Skipped, XFailed
+from msgspec.structs import replace
 
 from pytest_readiness.catalogue.words import Safety
 from pytest_readiness.checklist.check import CheckMeta, NotApplicable
@@ -44,44 +43,18 @@ class Runner:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Let no secret through to a log that is shown or written while checks run."""
-        plugin = session.config.pluginmanager.get_plugin("logging-plugin")
-        for name in ("log_cli_handler", "log_file_handler"):
-            handler = getattr(plugin, name, None)
-            if handler is not None:
-                handler.setFormatter(_Clean(handler.formatter, self._context.redactor.text))
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_make_parametrize_id(self, val: object) -> str | None:
-        """Name a parameter that is a secret by its token, for it becomes part of the node id."""
-        clean = self._context.redactor.text(val) if isinstance(val, str) else val
-        return str(clean).strip("«»") if clean != val else None
-
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """Take secrets out of what a module says that cannot be imported."""
+        """Refuse a module of checks that skips itself."""
         report = yield
-        clean = self._context.redactor.text
-        report.sections = [(name, clean(content)) for name, content in report.sections]
         if report.skipped and _holds_checks(collector):
             said = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
             report.outcome = "failed"
+            clean = self._context.redactor.text
             report.longrepr = clean(f"a module of checks may not skip itself: {said}")
-        if report.failed and clean(str(report.longrepr)) != str(report.longrepr):
-            report.longrepr = clean(str(report.longrepr))
         return report
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
-        """Take secrets out of a warning before it is sent or shown."""
-        said = str(warning_message.message)
-        clean = self._context.redactor.text(said)
-        if clean != said:
-            warning_message.message = Warning(clean)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -116,7 +89,7 @@ class Runner:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Put our result on pytest's report, and take secrets out of the rest of it."""
+        """Put our result on pytest's report."""
         report = yield
         id = item_id(item)
         if id is not None:
@@ -141,8 +114,27 @@ class Runner:
             nodeid=item.nodeid,
             duration=round(call.duration, 6),
         )
-        clean = self._context.redactor.json(msgspec.to_builtins(result))
-        return msgspec.convert(clean, ItemResult)
+        return self._redacted(result)
+
+    def _redacted(self, result: ItemResult) -> ItemResult:
+        """Return the result without secrets. When and how long are measured here, and are none."""
+        nowhen = {"asked_at": "", "duration": 0.0}
+        untimed = replace(
+            result,
+            duration=0.0,
+            evidence=tuple(replace(record, **nowhen) for record in result.evidence),
+        )
+        said = self._context.redactor.json(msgspec.to_builtins(untimed))
+        clean = msgspec.convert(said, ItemResult)
+        records = zip(clean.evidence, result.evidence, strict=True)
+        return replace(
+            clean,
+            duration=result.duration,
+            evidence=tuple(
+                replace(record, asked_at=timed.asked_at, duration=timed.duration)
+                for record, timed in records
+            ),
+        )
 
     def _records(
         self, item: pytest.Item, evidence: Evidence, call: pytest.CallInfo[None]
@@ -180,13 +172,7 @@ class Runner:
     def _rewrite(
         self, report: pytest.TestReport, item: pytest.Item, id: str, result: ItemResult | None
     ) -> None:
-        clean = self._context.redactor.text
-        report.sections = [(name, clean(content)) for name, content in report.sections]
-        report.user_properties = [
-            (clean(str(name)), clean(value) if isinstance(value, str) else value)
-            for name, value in report.user_properties
-        ]
-        sent = sent_of(item, id, result)
+        sent = sent_of(item, id, result, self._context.redactor.text)
         report.user_properties.append(
             (self._context.plan.carrier, msgspec.json.encode(sent).decode())
         )
@@ -202,19 +188,6 @@ class Runner:
             report.longrepr = (str(path), (line or 0) + 1, f"Skipped: {result.reason}")
         else:
             report.longrepr = summary(result)
-
-
-class _Clean(logging.Formatter):
-    """A formatter whose text is redacted."""
-
-    def __init__(self, inner: logging.Formatter | None, clean: Callable[[str], str]) -> None:
-        super().__init__()
-        self._inner = inner or logging.Formatter()
-        self._clean = clean
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the text of the record, redacted."""
-        return self._clean(self._inner.format(record))
 
 
 _PYTEST: dict[Outcome, Any] = {
@@ -281,7 +254,7 @@ def _with_notebook(records: list[EvidenceRecord], evidence: Evidence) -> tuple[E
     # The notebook is one for the check: it stands with the first question, the main one.
     if not records:
         return ()
-    first = msgspec.structs.replace(
+    first = replace(
         records[0],
         examined=tuple(evidence.subjects),
         observed=evidence.observations,
@@ -291,23 +264,28 @@ def _with_notebook(records: list[EvidenceRecord], evidence: Evidence) -> tuple[E
 
 
 def sent_of(
-    item: pytest.Item, id: str, result: ItemResult | None, *, selected: bool = True
+    item: pytest.Item,
+    id: str,
+    result: ItemResult | None,
+    clean: Callable[[str], str],
+    *,
+    selected: bool = True,
 ) -> Sent:
-    """Return what the controller is told of an item."""
+    """Return what the controller is told of an item. clean: takes secrets out of a text."""
     return Sent(
         id=id,
         result=result,
-        declared=_declared(item),
+        declared=_declared(item, clean),
         own=not isinstance(item, Judged | Unjudged | ByWord),
-        module=item.path.stem.removeprefix("test_"),
+        module=clean(item.path.stem.removeprefix("test_")),
         nodeid=item.stash.setdefault(NODEID, item.nodeid),
         selected=selected,
     )
 
 
-def _declared(item: pytest.Item) -> dict[str, str] | None:
+def _declared(item: pytest.Item, clean: Callable[[str], str]) -> dict[str, str] | None:
     meta = check_of(item)
-    return {name: str(getattr(meta, name)) for name in CheckMeta.__slots__} if meta else None
+    return {name: clean(str(getattr(meta, name))) for name in CheckMeta.__slots__} if meta else None
 
 
 def _utf8(text: str | None) -> str | None:

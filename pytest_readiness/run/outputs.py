@@ -16,6 +16,8 @@ from pytest_readiness.results import model
 from pytest_readiness.run.context import CONTEXT
 from pytest_readiness.signoff import attest
 
+_MEASURED = ("time", "timestamp")  # attributes of JUnit that have digits and no secrets
+
 
 def write_run(report: model.Report, directory: Path, config: pytest.Config) -> str | None:
     """Write all files of the run. Returns what went wrong, None when nothing did.
@@ -68,10 +70,12 @@ def adapt_junit(report: model.Report, config: pytest.Config) -> None:
                 suite.remove(found)
         suite.extend(case(item) for item in report.items if item.why != Why.NOT_SELECTED)
         _count(suite)
+    # Some of it is in no report: record_testsuite_property, record_xml_attribute.
     clean = context.redactor.text
-    for found in tree.iter("property"):  # of the suite too: record_testsuite_property
-        for name, value in found.attrib.items():
-            found.set(name, clean(value))
+    for found in tree.iter():
+        found.attrib.update(
+            {name: clean(text) for name, text in found.attrib.items() if name not in _MEASURED}
+        )
     tree.write(path, encoding="utf-8", xml_declaration=True)
 
 

@@ -61,6 +61,7 @@ FORMS: dict[str, Callable[[], str]] = {
     "repr of bytes": lambda: repr(SECRET.encode()),
     "SQL": lambda: "'" + SECRET.replace("\\", "\\\\").replace("'", "\\'") + "'",
     "HTML": lambda: html.escape(SECRET),
+    "node id of bytes": lambda: SECRET.encode().decode("ascii", "backslashreplace"),
     "hex": lambda: SECRET.encode().hex(),
     "hex in capitals": lambda: SECRET.encode().hex().upper(),
 }
@@ -196,6 +197,9 @@ ORDINARY = [
     "kind: Deployment\ndata:\n  a: value\n",
     json.dumps({"kind": "ConfigMap", "data": {"a": "value"}}),
     "password:\n  next_key: value",
+    "tests/test_shop.py::TestToken::test_valid[1-2]",
+    "Secret::new, Password::Of",
+    "test_names[password=redacted:0a1b2c3d]",
 ]
 
 
@@ -318,6 +322,9 @@ ADVERSARIAL = {
     "Secret": "kind: Secret data: {",
     "Secret in lines": "kind: Secret\ndata:\n a:\n",
     "redacted": f"password={MARK}",
+    "redacted in a node id": "password=redacted:0a1b2c3d",
+    "names of nodes": "TestToken::",
+    "numbers": "48151623 4815.1623,",
     "JSON": '{"name":"n1","labels":{"token":null,"secretName":"tls"}},',
 }
 
@@ -328,7 +335,7 @@ PROGRAM = """\
 import json, sys
 from pytest_readiness.record.redact import Redactor
 redactor = Redactor(b"salt")
-redactor.learn(["correct-horse", "aaaaaaaa."])
+redactor.learn(["correct-horse", "aaaaaaaa.", "48151623"])
 size, texts = json.load(sys.stdin)
 for name, text in texts.items():
     print(name, flush=True)

@@ -52,7 +52,7 @@ def test_a_finding_before_not_applicable(project: Project) -> None:
     assert result.outcomes()["shop-after"] == "fail"
 
 
-@pytest.mark.parametrize("name", ["controller", "runner", "show", "fixtures"])
+@pytest.mark.parametrize("name", ["controller", "runner", "redacting", "show", "fixtures"])
 def test_a_part_of_the_plugin_switched_off(project: Project, name: str) -> None:
     result = project.run("-m", "readiness", "-p", f"no:readiness-{name}")
     assert result.code == 4

@@ -15,16 +15,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
+from xml.etree import ElementTree
 
 import pytest
 
 from pytest_readiness.lab.kubernetes.api import KubernetesApi
 from pytest_readiness.lab.kubernetes.faults import Fault, PathAnswer
+from tests.run.planted import BODIES, CHECKS, CONFTEST, NAMES, PLAIN
 from tests.run.project import Project, Result, check_source
 
 # What we are told of, in readiness.ini, in a kubeconfig or by the name of a variable, is found
 # bare and in every form; what we are not told of, by what stands around it.
-TOLD = ("variable", "password", "file_password", "bearer")
+TOLD = ("variable", "password", "file_password", "bearer", "digits")
 UNTOLD = (
     "secret_data", "applied", "proxy", "exec_stderr", "exec_token", "identified", "fixture_error",
     "check_error", "assertion", "observed", "header", "subject", "problem", "local", "unread",
@@ -35,6 +37,7 @@ UNTOLD = (
 def planted() -> dict[str, str]:
     told = {name: f"{secrets.token_hex(9)}/+&'ü{secrets.token_hex(3)}" for name in TOLD}
     told["bearer"] = secrets.token_urlsafe(24)
+    told["digits"] = str(10**13 + secrets.randbelow(10**13))
     return told | {name: f"Cn{secrets.token_hex(12)}" for name in UNTOLD}
 
 
@@ -53,6 +56,8 @@ def forms(secret: str) -> dict[str, str]:
         "node id": secret.encode("unicode_escape").decode(),
         "hex": raw.hex(),
     }
+    if secret.isdecimal():
+        found |= {"number": f"{int(secret):,}"}
     for shift in range(3):
         encoded = base64.b64encode(b"x" * shift + raw).decode().rstrip("=")
         found[f"base64 at {shift}"] = encoded[4:-4]
@@ -136,78 +141,10 @@ def kubernetes(planted: dict[str, str]) -> Iterator[KubernetesApi]:
         yield api
 
 
-# Of the project: {names} are filled in with planted secrets, as literals only where its authors
-# would have them from elsewhere at run time; the sources are no output and are not looked through.
-CHECKS = """\
-import base64, json, logging, os, subprocess, sys, urllib.parse, warnings
-import pytest
-from pytest_readiness import Evidence, Safety, Severity, check
-
-SECRET = os.environ["SHOP_API_TOKEN"]
-
-@pytest.fixture
-def broken():
-    raise RuntimeError("cannot log in: password={fixture_error}\\nand " + SECRET)
-
-def notes(evidence):
-    evidence.examined(["shop"])
-    evidence.observed(size=3)
-    evidence.expected(size="> 2")
-"""
-BODIES = {
-    "shop-broken": ("evidence, broken", "notes(evidence)"),
-    "shop-raises": ("evidence", "raise ValueError('token: {check_error} ' + repr(SECRET))"),
-    "shop-asserts": (
-        "evidence",
-        "answer = {{'authorization': 'Bearer {assertion}', 'local': SECRET, "
-        "'password': '{local}'}}\nassert answer == {{}}",
-    ),
-    "shop-notes": (
-        "evidence",
-        "notes(evidence)\n"
-        "evidence.examined([SECRET])\n"
-        "evidence.observed(password='{observed}', header='Bearer {header}', known=[SECRET])\n"
-        "evidence.observed(**{{SECRET: SECRET.encode().hex()}})\n"
-        "evidence.expected(token=SECRET)\n"
-        "evidence.finding('https://reader:{subject}@shop.example.org', 'api_key={problem}')\n"
-        "evidence.finding(SECRET, urllib.parse.quote(SECRET))\n",
-    ),
-    "shop-says": (
-        "evidence, record_property",
-        "notes(evidence)\n"
-        "print(SECRET, base64.b64encode(SECRET.encode()).decode(), json.dumps(SECRET))\n"
-        "print(base64.b64encode(('reader:' + SECRET).encode()).decode(), file=sys.stderr)\n"
-        "os.write(1, SECRET.encode())\n"
-        "os.write(2, SECRET.encode())\n"
-        "inner = 'import os; print(os.environ[\"SHOP_API_TOKEN\"])'\n"
-        "subprocess.run([sys.executable, '-c', inner])\n"
-        "logging.getLogger('shop').error('logged in with %s', SECRET)\n"
-        "try:\n    raise KeyError(SECRET)\nexcept KeyError:\n    logging.exception('no login')\n"
-        "warnings.warn('old secret: ' + SECRET)\n"
-        "record_property('known', SECRET)\n",
-    ),
-    "shop-skips": ("evidence", "pytest.skip(SECRET)"),
-    "shop-names": ("evidence, key", "notes(evidence)"),
-}
-CONFTEST = """\
-import pathlib
-# What the controller was told, whole: with workers these are their messages.
-def note(*what):
-    with (pathlib.Path(__file__).parent / "told.txt").open("a") as file:
-        file.write(repr(what) + "\\n")
-
-def pytest_runtest_logreport(report):
-    note(report.__dict__, str(report.longrepr))
-
-def pytest_collectreport(report):
-    note(report.nodeid, str(report.longrepr), report.sections)
-
-def pytest_warning_recorded(warning_message, nodeid):
-    note(nodeid, str(warning_message.message), warning_message.message.args)
-"""
 KEPT = (
     "test_shop.py",
     "test_worse.py",
+    "test_plain.py",
     "conftest.py",
     "readiness.ini",
     "kubeconfig",
@@ -223,7 +160,9 @@ def shop(folder: Path, planted: dict[str, str], clickhouse: str) -> Project:
         check_source(id, body.format(**planted), arguments=arguments)
         for id, (arguments, body) in BODIES.items()
     ]
-    checks[-1] = f"@pytest.mark.parametrize('key', [SECRET])\n{checks[-1].lstrip()}"
+    for number, names in ((-2, NAMES), (-1, "[SECRET]")):
+        checks[number] = f"@pytest.mark.parametrize('key', {names})\n{checks[number].lstrip()}"
+    project.write("test_plain.py", PLAIN.replace("{names}", NAMES))
     project.write("test_shop.py", CHECKS.replace("{fixture_error}", planted["fixture_error"]))
     with (folder / "test_shop.py").open("a") as file:
         file.write("\n".join(checks))
@@ -254,6 +193,7 @@ def shop(folder: Path, planted: dict[str, str], clickhouse: str) -> Project:
     project.environment = {
         "SHOP_API_TOKEN": planted["variable"],
         "SHOP_DATABASE": planted["password"],
+        "SHOP_PIN_PASSWORD": planted["digits"],
     }
     return project
 
@@ -275,7 +215,9 @@ LOUD = (
 
 
 @pytest.mark.parametrize(
-    "options", [("-o", "log_cli=true", "--durations=0"), ("-n", "2")], ids=["alone", "workers"]
+    "options",
+    [("-o", "log_cli=true", "--durations=0"), ("-n", "2", "-o", "junit_family=xunit1")],
+    ids=["alone", "workers"],
 )
 def test_no_secret_leaves(
     tmp_path: Path,
@@ -314,6 +256,19 @@ def _planted_everywhere(result: Result, texts: dict[str, str]) -> None:
     token = result.item("shop-notes")["findings"][1]["subject"]
     assert f"[{token[1:-1]}]" in result.item("shop-names")["nodeid"]
     assert f"logged in with {token}" in texts["told.txt"]
+    pin = result.item("shop-digits")["evidence"][0]["observed"]
+    assert [pin["next"], pin["pins"]] == [
+        f"{pin['pin']}0",
+        [f"{pin['pin']}.0", {"a": f"-{pin['pin']}"}],
+    ]
+    # Each case of an ordinary test has a name of its own.
+    names = [
+        case.get("name") or ""
+        for case in ElementTree.fromstring(texts["junit.xml"]).iter("testcase")
+    ]
+    named = {name for name in names if name.startswith("test_named")}
+    assert {f"test_named[{pin['pin'][1:-1]}]", "test_named[a]"} < named
+    assert len([name for name in named if name.startswith(f"test_named[{token[1:-1]}")]) == 3
 
 
 PLUGIN = """\
