@@ -7,6 +7,7 @@ PYTEST_DONT_REWRITE
 """
 
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--readiness-replay", metavar="RUN", help="judge the recorded facts of a run, ask nothing"
     )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(args: list[str]) -> Generator[None, None, None]:
+    """Give a run whose standard output is closed one, before pytest takes hold of it."""
+    if (sys.stdout is None or sys.stderr is None) and any("readiness" in arg for arg in args):
+        from pytest_readiness.run.streams import open_closed
+
+        open_closed()
+    return (yield)
 
 
 def pytest_configure(config: pytest.Config) -> None:

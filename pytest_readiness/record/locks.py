@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from pytest_readiness.record.store import FOLDER
 
-_RUN, _WORKER = ".run.lock", ".worker-{}.lock"
+RUN, _WORKER = ".run.lock", ".worker-{}.lock"
 
 
 def take(directory: Path) -> FileLock:
@@ -20,7 +20,7 @@ def take(directory: Path) -> FileLock:
     Raises filelock.Timeout while a run writes to it, or a worker that outlives a killed one: what
     it has just asked would be taken for a fact of the next run. Raises OSError.
     """
-    lock = FileLock(directory / _RUN)
+    lock = FileLock(directory / RUN)
     lock.acquire(timeout=0)
     if any(_is_held(path) for path in (directory / FOLDER).glob(_WORKER.format("*"))):
         lock.release()

@@ -22,9 +22,11 @@ from filelock import FileLock, Timeout
 from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.clock import now, rfc3339
+from pytest_readiness.errors import told
 from pytest_readiness.people import recorded
 from pytest_readiness.record import locks
 from pytest_readiness.record.store import FOLDER
+from pytest_readiness.record.whole import write_whole
 from pytest_readiness.results import model
 from pytest_readiness.run.command_line import place
 from pytest_readiness.run.context import Context, Seen
@@ -33,6 +35,16 @@ from pytest_readiness.verdict import journal
 from pytest_readiness.verdict.gathered import Gathered, Sent, blank
 
 PLAN = "readiness"  # in what xdist tells a worker
+# What a run writes, clears or looks for in its directory.
+_OURS = (
+    locks.RUN,
+    journal.FILE,
+    *model.FILES,
+    FOLDER,
+    model.ATTESTATIONS,
+    model.SIGNOFFS,
+    model.ENVELOPES,
+)
 TOLD = ".own.json"  # in the folder of facts: the project's own checks, as workers collected them
 
 
@@ -64,6 +76,7 @@ class Controller(Gathered):
         self._journal = (context.directory / journal.FILE).open("ab", buffering=0)
         # Whether the command line leaves all checks of the project to be collected.
         self._whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+        self._forks = config.pluginmanager.has_plugin("pytest_forked")
         self.head = head(self, context, config)
         try:
             self._log(self.head)
@@ -133,8 +146,16 @@ class Controller(Gathered):
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Write the report when every plugin has ended, and say how the run ends."""
-        result = yield
+        """Write the report when every plugin has ended, and say how the run ends.
+
+        One that breaks there, as JUnit does that cannot be written, keeps no other from its report.
+        """
+        result: object = None
+        broken: Exception | None = None
+        try:
+            result = yield
+        except Exception as error:
+            broken = error
         if os.getpid() != self._process:  # a child that a check forked and did not end
             return result
         from pytest_readiness.run.assemble import assemble
@@ -143,6 +164,11 @@ class Controller(Gathered):
 
         self._clear_up()
         report = assemble(self, self.seen, self.head, self.context, session)
+        if broken is not None:
+            said = self.context.redactor.text(f"a plugin broke at the end: {told(broken)}")
+            code = pytest.ExitCode.INTERNAL_ERROR.value
+            verdict = broken_off(report.verdict, code, Code.BROKE_OFF, said)
+            report = msgspec.structs.replace(report, verdict=verdict)
         failure = write_run(report, self.context.directory, session.config)
         if failure is not None:  # what nobody can read is not ready
             code = pytest.ExitCode.INTERNAL_ERROR.value
@@ -159,27 +185,35 @@ class Controller(Gathered):
         locks.clear(self.context.directory)
 
     def _read_told(self) -> None:
-        told = self.context.directory / FOLDER / TOLD
-        if not self.told and told.exists():
-            self.expect(msgspec.json.decode(told.read_bytes(), type=list[Sent]))
+        path = self.context.directory / FOLDER / TOLD
+        if not self.told and path.exists():
+            self.expect(msgspec.json.decode(path.read_bytes(), type=list[Sent]))
 
     def _without_result(self, report: pytest.TestReport) -> None:
         if report.when not in ("setup", "call", "teardown"):
             # What xdist makes up for the test that a dead worker was running.
             worker = getattr(getattr(report, "node", None), "gateway", None)
-            self.seen.lost[report.nodeid] = f"worker {getattr(worker, 'id', '?')} was lost"
-        if report.failed and report.nodeid in self._places.values():
+            self.seen.lost[report.nodeid] = (
+                f"worker {worker.id} was lost" if worker else self._lost(report)
+            )
+        known = (self._places.values(), *self.cases.values())
+        if report.failed and any(report.nodeid in node_ids for node_ids in known):
             self.seen.item_failures += 1
         elif report.failed:
             self.seen.other_failures.append(report.nodeid)
 
+    def _lost(self, report: pytest.TestReport) -> str:
+        """Return how the process of a test was lost that is no worker's."""
+        whose = "its process, of pytest-forked," if self._forks else "its process"
+        return f"{whose} was lost: {report.longreprtext.strip().rpartition(': ')[2]}"
+
     def _sent(self, report: pytest.TestReport) -> Sent | None:
         """Return what a report says of the item that it is of, None where it is of none."""
         carrier = self.context.plan.carrier
-        told = [str(value) for name, value in report.user_properties if name == carrier]
-        if not told:
+        carried = [str(value) for name, value in report.user_properties if name == carrier]
+        if not carried:
             return None
-        sent = msgspec.json.decode(told[-1], type=Sent)
+        sent = msgspec.json.decode(carried[-1], type=Sent)
         known = self.cases.get(sent.id, {}) if sent.own else (self._places.get(sent.id),)
         # pytest-xdist appends to a node id under --dist loadgroup.
         of_it = sent.nodeid in known and report.nodeid.startswith(sent.nodeid)
@@ -204,6 +238,12 @@ def prepare(directory: Path) -> FileLock:
     Raises pytest.UsageError when the directory cannot be written, is in use, or holds a signed
     report or facts that no run has left there.
     """
+    for name in _OURS:
+        if (directory / name).is_symlink():
+            raise pytest.UsageError(
+                f"{directory / name} is a link, and what it leads to would be overwritten: remove "
+                "it, or name another directory with --readiness-report"
+            )
     if any((directory / name).exists() for name in (model.SIGNOFFS, model.ENVELOPES)):
         raise pytest.UsageError(
             f"{directory} holds a signed report: name another with --readiness-report"
@@ -217,7 +257,7 @@ def prepare(directory: Path) -> FileLock:
                 "directory with --readiness-report"
             )
         # In this order: killed in between, this leaves the earlier report whole or no report.
-        (directory / journal.FILE).write_bytes(b"")
+        write_whole(directory / journal.FILE, b"")  # a new one, also where the old has other names
         for name in reversed(model.FILES):
             (directory / name).unlink(missing_ok=True)
         for path in directory.glob(".report.*"):  # of a run that was killed as it wrote them

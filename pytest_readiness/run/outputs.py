@@ -27,10 +27,13 @@ def write_run(report: model.Report, directory: Path, config: pytest.Config) -> s
     """
     try:
         write_all(report, directory)
-        adapt_junit(report, config)
     except OSError as error:
         problem = f"the report could not be written to {directory}: {error}"
         return f"{problem}; {_elsewhere(report)}"
+    try:
+        adapt_junit(report, config)
+    except (OSError, ElementTree.ParseError) as error:
+        return f"--junitxml {config.option.xmlpath} could not be written: {error}"
     context = config.stash[CONTEXT]
     try:
         # A replay says nothing of a build that its run has not said, and has no keys.
@@ -52,7 +55,8 @@ def _elsewhere(report: model.Report) -> str:
 def adapt_junit(report: model.Report, config: pytest.Config) -> None:
     """Give the items their cases in the file of `--junitxml`, others keep theirs.
 
-    pytest knows nothing of the outcomes and cannot name what never ran. Raises OSError.
+    pytest knows nothing of the outcomes and cannot name what never ran. Raises OSError, and
+    ElementTree.ParseError for a file that is not pytest's.
     """
     name = config.getoption("xmlpath", None)
     if not name:

@@ -3,7 +3,9 @@
 PYTEST_DONT_REWRITE
 """
 
+import os
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -36,6 +38,7 @@ def plan_run(config: pytest.Config) -> Context:
     """
     directory = _directory(config)
     replayed = _replayed(config)
+    _refuse_what_would_be_lost(config, (directory, *([replayed] if replayed else [])))
     if replayed is not None:
         return _plan_replay(config, replayed, directory)
     path = _ini(config)
@@ -130,6 +133,26 @@ def _directory(config: pytest.Config) -> Path:
 def _replayed(config: pytest.Config) -> Path | None:
     given = config.option.readiness_replay
     return config.invocation_params.dir / given if given else None
+
+
+def _refuse_what_would_be_lost(config: pytest.Config, runs: Sequence[Path]) -> None:
+    """Raise ReadinessError for options with which pytest could not leave what is asked for."""
+    given = getattr(config.option, "basetemp", None)
+    for run in runs:
+        # Pytest removes the folder when the first test asks for a temporary one.
+        if given and run.resolve().is_relative_to(Path(given).resolve()):
+            raise ReadinessError(
+                f"--basetemp {given} holds {run} and would be removed: name another"
+            )
+    name = getattr(config.option, "xmlpath", None)
+    if not name:
+        return
+    path = Path(name).expanduser().absolute()
+    folder = next(parent for parent in path.parents if os.path.lexists(parent))
+    if path.exists() and not path.is_file():
+        raise ReadinessError(f"--junitxml {name}: it is not a file, and cannot hold the items")
+    if not os.access(folder, os.W_OK) or not folder.is_dir():
+        raise ReadinessError(f"--junitxml {name}: {folder} is no folder that can be written to")
 
 
 def _with_options(settings: Settings, config: pytest.Config, *, resolve: bool) -> Settings:

@@ -15,6 +15,7 @@ import pytest
 from pytest_readiness.record.store import FOLDER
 from pytest_readiness.report.terminal import Line, Style, lines
 from pytest_readiness.run.controller import Controller
+from pytest_readiness.run.streams import Enduring
 
 _SLOW = 2.0  # seconds after which a question is worth a word
 _KINDS = ("failed", "error")  # of pytest's terminal statistics
@@ -26,6 +27,14 @@ class Show:
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
         self._progress: Progress | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Let a terminal that takes no more end neither the run nor its report."""
+        reporter = _reporter(session.config)
+        if reporter is not None:
+            writer = reporter._tw
+            writer._file = Enduring(writer._file, self._controller.context.directory)
 
     @pytest.hookimpl
     def pytest_runtestloop(self, session: pytest.Session) -> None:
