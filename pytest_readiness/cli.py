@@ -24,6 +24,7 @@ COMMANDS = {
     "declare": ("declare", "write a declaration"),
     "replay": ("replay", "judge a run again from its recorded facts"),
     "render": ("render", "write the outputs of a run again from its report.json"),
+    "gate": ("gate", "say the exit code of a finished run, which a pipeline may trust"),
     "diff": ("diff", "compare two runs"),
     "merge": ("merge", "join the shards of a run"),
     "sign": ("sign", "sign a report for a role"),
@@ -56,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser(words).parse_args(words)
     try:
         code: int = args.command(args)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed
+            sys.stdout.flush()
     except ReadinessError as error:
         from pytest_readiness.text import clean
 

@@ -29,6 +29,7 @@ EXIT = {
 }
 MODULES = {"pytest": "pytest", "readiness": CLI}
 EXIT["readiness replay readiness-report"] = 6
+EXIT["readiness gate readiness-report"] = 6
 
 
 def blocks(text: str, language: str) -> list[str]:

@@ -11,15 +11,12 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from pytest_readiness.clock import now
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.merge.join import Given, Main, fact_folders, merge
 from pytest_readiness.results import model
 from pytest_readiness.settings import from_values, load
 from pytest_readiness.signoff import attest
-from pytest_readiness.signoff.statement import Subject
 from pytest_readiness.verdict import journal
 
 # What a run, a merge or a signature leaves; none of it may be taken for this merge's.
@@ -34,10 +31,6 @@ _TAKEN = (
 
 
 INI = Path("readiness.ini")
-
-
-class _Attested(msgspec.Struct, frozen=True):
-    subject: tuple[Subject, ...]
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -83,21 +76,9 @@ def _given(path: Path) -> Given:
     file = path / model.FILES[0]
     report = model.read(file)
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    attested = _attested(path / attest.FOLDER / "test-result.statement.json")
-    if attested not in (None, sha256):
+    if attest.attested(path) not in (None, sha256):
         raise ReadinessError(f"{file}: it is not the report that its run attested")
     return Given(report=report, sha256=sha256, path=str(path))
-
-
-def _attested(path: Path) -> str | None:
-    """Return the digest of the report that a run has left, None where it left none."""
-    try:
-        said = msgspec.json.decode(path.read_bytes(), type=_Attested)
-        return next(one.digest["sha256"] for one in said.subject if one.name == model.FILES[0])
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError, KeyError, StopIteration) as error:
-        raise ReadinessError(f"{path}: cannot be read: {error}") from error
 
 
 def _main(ini: Path | None, first: Given) -> Main:

@@ -238,12 +238,7 @@ def prepare(directory: Path) -> FileLock:
     Raises pytest.UsageError when the directory cannot be written, is in use, or holds a signed
     report or facts that no run has left there.
     """
-    for name in _OURS:
-        if (directory / name).is_symlink():
-            raise pytest.UsageError(
-                f"{directory / name} is a link, and what it leads to would be overwritten: remove "
-                "it, or name another directory with --readiness-report"
-            )
+    _refuse_links(directory)
     if any((directory / name).exists() for name in (model.SIGNOFFS, model.ENVELOPES)):
         raise pytest.UsageError(
             f"{directory} holds a signed report: name another with --readiness-report"
@@ -274,6 +269,15 @@ def prepare(directory: Path) -> FileLock:
     except OSError as error:
         raise _unwritable(directory, error) from error
     return lock
+
+
+def _refuse_links(directory: Path) -> None:
+    for name in _OURS:
+        if (directory / name).is_symlink():
+            raise pytest.UsageError(
+                f"{directory / name} is a link, and what it leads to would be overwritten: remove "
+                "it, or name another directory with --readiness-report"
+            )
 
 
 def _unwritable(directory: Path, error: OSError) -> pytest.UsageError:

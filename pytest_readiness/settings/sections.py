@@ -28,6 +28,7 @@ from pytest_readiness.written.keys import (
 )
 
 TIMEOUT, DEADLINE = timedelta(seconds=10), timedelta(minutes=15)
+MAX_AGE = timedelta(hours=24)
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,10 +118,10 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
         Key(
             kind=DURATION,
             use=Use.CEILING,
-            help="oldest run that `readiness merge` counts",
+            help="oldest run that `readiness merge` and `readiness gate` count",
             minimum=INSTANT,
         ),
-    ] = timedelta(hours=24)
+    ] = MAX_AGE
     ci_key: Annotated[
         Path | None,
         Key(

@@ -25,11 +25,15 @@ from pytest_readiness.signoff.ssh import sshsig
 from pytest_readiness.signoff.verify import Verification
 from pytest_readiness.verdict import judge
 
-FOLDER = model.ATTESTATIONS
+FOLDER, STATEMENT = model.ATTESTATIONS, "test-result.statement.json"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 SVR = "https://in-toto.io/attestation/svr/v0.2"
 NAMESPACE = "test-result@attestation.readiness"
 VERIFIER = "urn:pytest-readiness:verify"
+
+
+class _Attested(msgspec.Struct, frozen=True):
+    subject: tuple[statement.Subject, ...]
 
 
 def write(run: Path, ci_key: Path | None) -> None:
@@ -43,9 +47,24 @@ def write(run: Path, ci_key: Path | None) -> None:
     if ci_key is not None:
         signature = sshsig.sign(data, NAMESPACE, ci_key, ())
         sshsig.check(data, signature, NAMESPACE)
-    _put(run, "test-result.statement.json", data)
+    _put(run, STATEMENT, data)
     if signature is not None:
-        _put(run, "test-result.statement.json.sig", signature)
+        _put(run, f"{STATEMENT}.sig", signature)
+
+
+def attested(run: Path) -> str | None:
+    """Return the digest of the report that a run attests, None where it has left no statement.
+
+    Raises ReadinessError for one that cannot be read.
+    """
+    path = run / FOLDER / STATEMENT
+    try:
+        said = msgspec.json.decode(path.read_bytes(), type=_Attested)
+        return next(one.digest["sha256"] for one in said.subject if one.name == model.FILES[0])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError, KeyError, StopIteration) as error:
+        raise ReadinessError(f"{path}: cannot be read: {error}") from error
 
 
 def write_svr(run: Path, policy: Policy, verification: Verification) -> Path:

@@ -79,24 +79,40 @@ def refusals(report: model.Report, policy: Policy, at: datetime) -> Iterator[Ref
             cause=Cause.LAB,
             why="the answers are those of the lab, and the policy does not allow_lab",
         )
-    if why := _age(report, policy, at):
+    if why := age(report, policy.max_report_age, at, "max_report_age"):
         yield Refusal(cause=Cause.TOO_OLD, why=why)
+    for cause, what, expires in _ended(report, at):
+        yield Refusal(cause=cause, why=f"{what} ended {expires}")
+
+
+def expired(report: model.Report, at: datetime) -> list[tuple[str, str]]:
+    """Return what the verdict stands on that has ended at a moment, and when."""
+    return [(what, expires) for _, what, expires in _ended(report, at)]
+
+
+def _ended(report: model.Report, at: datetime) -> Iterator[tuple[Cause, str, str]]:
     for cause, what, dated in (
         (Cause.WAIVER_EXPIRED, "waiver", _used(report)),
         (Cause.DECLARATION_EXPIRED, "declaration", _counting(report)),
     ):
         for name, expires in dated:
             if ends(expires) <= at:
-                yield Refusal(cause=cause, why=f"the {what} for {name} ended {expires}")
+                yield cause, f"the {what} for {name}", expires
 
 
 def _not_ready(report: model.Report, policy: Policy) -> str | None:
     name = report.verdict.name
     if name not in (READY, READY_WITH_WAIVERS):
         return f"the report says {name}: {'; '.join(report.verdict.reasons) or 'no reason given'}"
-    said = [f"{what} {_named(ids)}" for what, ids in _against(report) if ids]
+    said = contradictions(report)
     if unsigned := _unsigned(report, policy):
-        said.append(f"declared without the signature that the policy asks for: {_named(unsigned)}")
+        said.append(f"declared without the signature that the policy asks for: {named(unsigned)}")
+    return f"the report says {name}, but: {', '.join(said)}" if said else None
+
+
+def contradictions(report: model.Report) -> list[str]:
+    """Return what a report that says READY, or READY WITH WAIVERS, says against it."""
+    said = [f"{what} {named(ids)}" for what, ids in _against(report) if ids]
     if report.completeness.reported < report.completeness.expected:
         owed = report.completeness
         said.append(f"{owed.reported} of {owed.expected} items gave a result")
@@ -104,11 +120,11 @@ def _not_ready(report: model.Report, policy: Policy) -> str | None:
         said.append("there are no items that apply")
     if report.run.partial:
         said.append("it is of a selection")
-    if name == READY_WITH_WAIVERS and not _used(report):
+    if report.verdict.name == READY_WITH_WAIVERS and not _used(report):
         said.append("no waiver is used")
     if report.verdict.exit_code != 0:
         said.append(f"the run ended with exit code {report.verdict.exit_code}")
-    return f"the report says {name}, but: {', '.join(said)}" if said else None
+    return said
 
 
 def _against(report: model.Report) -> Iterator[tuple[str, list[str]]]:
@@ -161,12 +177,13 @@ def _as_item_has_it(listed: model.ListedWaiver) -> model.Waived:
     return model.Waived(**{name: getattr(listed, name) for name in fields})
 
 
-def _age(report: model.Report, policy: Policy, at: datetime) -> str | None:
+def age(report: model.Report, max_age: timedelta, at: datetime, limit: str) -> str | None:
+    """Return why a report is too old at a moment, or not of its past. limit: its name."""
     ended = begins(report.run.ended)
-    if at - ended > policy.max_report_age:
+    if at - ended > max_age:
         return (
             f"the run ended {report.run.ended}, longer before {rfc3339(at)} than the "
-            f"{DURATION.show(policy.max_report_age)} of max_report_age"
+            f"{DURATION.show(max_age)} of {limit}"
         )
     if ended - at > SKEW:
         return f"the run ended {report.run.ended}, after {rfc3339(at)}, as of which it is verified"
@@ -186,7 +203,8 @@ def _counting(report: model.Report) -> list[tuple[str, str]]:
     ]
 
 
-def _named(ids: Iterable[str]) -> str:
+def named(ids: Iterable[str]) -> str:
+    """Return the first ids, and how many more there are."""
     names = list(ids)
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}"

@@ -19,6 +19,17 @@ from pytest_readiness.verdict.judge import (
 )
 
 _BROKEN = (2, 3, 4)  # exit codes of pytest when it did not come to its end
+# What a run says of its end and no item does; none of it goes with a gate that opens.
+BESIDE = (
+    Code.LOST,
+    Code.KILLED,
+    Code.UNTOLD,
+    Code.BROKE_OFF,
+    Code.NOT_COLLECTED,
+    Code.FAILED_BESIDE,
+    Code.NOT_WRITTEN,
+    Code.ENDED,
+)
 
 
 class End(NamedTuple):
@@ -40,18 +51,23 @@ class End(NamedTuple):
         return broken_off(verdict, worst or EXIT_INCOMPLETE, Code.ENDED, self.why)
 
 
-def end_of(report: Report, *, narrowed: str | None = None) -> End:
-    """Return how the run of a report ended. narrowed: see `verdict.judge`."""
-    said = report.verdict
-    merged = bool(report.run.shards)
+def judged_again(report: Report, *, narrowed: str | None = None) -> Verdict:
+    """Return the verdict that the items of a report give. narrowed: see `verdict.judge`."""
     asked = {item.id for item in report.items if was_asked(item)}
-    again = judge(
+    return judge(
         report.items,
-        selected={item.id for item in report.items} if merged else asked,
+        selected={item.id for item in report.items} if report.run.shards else asked,
         missing=[id for id in report.completeness.missing if id in asked],
         narrowed=narrowed,
         waivers=report.waivers,
     )
+
+
+def end_of(report: Report, *, narrowed: str | None = None) -> End:
+    """Return how the run of a report ended. narrowed: see `verdict.judge`."""
+    said = report.verdict
+    merged = bool(report.run.shards)
+    again = judged_again(report, narrowed=narrowed)
     # What the items do not give again is of the end, and so is a reason without a code.
     codes = said.why if len(said.why) == len(said.reasons) else ("",) * len(said.reasons)
     told = zip(codes, said.reasons, strict=True)
