@@ -3,6 +3,7 @@
 PYTEST_DONT_REWRITE
 """
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import timedelta
 from pathlib import Path
@@ -22,15 +23,19 @@ def arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> int:
     """Say the verdict and why; return the exit code of the run, 6 where it cannot be trusted."""
     from pytest_readiness.clock import now
+    from pytest_readiness.run.streams import Enduring
     from pytest_readiness.signoff.gate import gate
     from pytest_readiness.text import flat
 
     answer = gate(args.run, now(), args.max_age)
-    print(f"{answer.name} (exit code {answer.exit_code})")
-    for sentence in answer.said:
-        print(f"  - {flat(sentence)}")
+    lines = [f"{answer.name} (exit code {answer.exit_code})"]
+    lines += [f"  - {flat(sentence)}" for sentence in answer.said]
     if answer.about:
-        print(f"{args.run}: {'; '.join(map(flat, answer.about))}")
+        lines.append(f"{args.run}: {'; '.join(map(flat, answer.about))}")
+    if sys.stdout is not None:  # the code is the answer, whether or not somebody reads why
+        out = Enduring(sys.stdout, args.run)
+        out.write("\n".join((*lines, "")))
+        out.flush()
     return answer.exit_code
 
 

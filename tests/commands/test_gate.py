@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -276,6 +278,12 @@ def test_no_report_is_no_verdict(
     assert (code, out.splitlines()[0]) == (6, "NO VERDICT (exit code 6)")
     assert "report.json" in out
     assert ("killed" in out.replace(str(tmp_path), "")) or name != "killed"
+
+
+@pytest.mark.parametrize("redirected", [">&-", ">/dev/full", ">/dev/full 2>&1"])
+def test_standard_output_that_takes_nothing_changes_no_code(ready: Path, redirected: str) -> None:
+    command = f"exec '{sys.executable}' -m pytest_readiness.cli gate '{ready}' {redirected}"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("age", ["long", "5", "-1h"])
