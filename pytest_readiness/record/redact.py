@@ -34,6 +34,11 @@ _DIRECTORIES = ("PWD", "OLDPWD")
 # A number is a secret where it is one; that a shorter one lies within it is chance.
 SHORTEST_WITHIN_A_NUMBER = 8
 LONGEST_NUMBER = 20  # digits, of 64 bits
+# Of a secret of several lines, which others indent; shorter ones may be ordinary words.
+SHORTEST_LINE = 16
+# Pytest cuts a long text in its middle, at 240 characters or less, and leaves both ends.
+_CUT = "..."
+_SHORTEST_END, _LONGEST_END = 6, 240
 
 _PASSWORD = r"passw(?:or)?d|pwd|passphrase|passcode|_pass"
 _SENSITIVE = (
@@ -119,6 +124,7 @@ class Redactor:
         self._tokens: dict[str, str] = {}
         self._known: re.Pattern[str] | None = None
         self._digits: re.Pattern[str] | None = None
+        self._long: dict[str, str] = {}  # what may have been cut -> token
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Remember values that must never be shown, in every form they may take."""
@@ -126,6 +132,8 @@ class Redactor:
             if len(secret) >= SHORTEST:
                 token = self._token(secret)
                 self._tokens.update(dict.fromkeys(_forms(secret), token))
+                whole = (secret, repr(secret)[1:-1])
+                self._long.update({form: token for form in whole if len(form) > _SHORTEST_END})
         if self._tokens:
             longest_first = sorted(self._tokens, key=len, reverse=True)
             # What is a token already is matched first, and stays.
@@ -148,6 +156,7 @@ class Redactor:
         """Return the text with every secret replaced; already redacted text stays as it is."""
         if self._known is not None:
             text = self._known.sub(lambda match: self._tokens.get(match[0], match[0]), text)
+            text = self._without_ends(text)
         if _SECRET_OBJECT.search(text):
             text = _DATA_IN_BRACES.sub(self._inside(_VALUE_IN_BRACES), text)
             text = _DATA_IN_LINES.sub(self._inside(_VALUE_IN_LINES), text)
@@ -189,6 +198,17 @@ class Redactor:
         if self.text(text) == text:
             return encoded
         return msgspec.json.encode(self.json(msgspec.json.decode(encoded)))
+
+    def _without_ends(self, text: str) -> str:
+        """Return the text without the ends of secrets on both sides of where it was cut."""
+        parts = text.split(_CUT)
+        for number in range(1, len(parts)):
+            for secret, token in self._long.items():
+                if begun := _begun(parts[number - 1], secret):
+                    parts[number - 1] = parts[number - 1].removesuffix(begun) + token
+                if rest := _rest(parts[number], secret):
+                    parts[number] = token + parts[number].removeprefix(rest)
+        return _CUT.join(parts)
 
     def _number(self, value: int | float) -> int | float | str:
         """Return the number, as text with a token where it is or holds a known secret."""
@@ -240,6 +260,18 @@ class Redactor:
         return f"{MARK}{digest.hexdigest()[:8]}»"
 
 
+def _begun(text: str, secret: str) -> str:
+    """Return the beginning of the secret that the text ends in, nothing where it does not."""
+    start = text.rfind(secret[:_SHORTEST_END], max(0, len(text) - _LONGEST_END))
+    return text[start:] if start >= 0 and secret.startswith(text[start:]) else ""
+
+
+def _rest(text: str, secret: str) -> str:
+    """Return the end of the secret that the text begins with, nothing where it does not."""
+    end = text.find(secret[-_SHORTEST_END:], 0, _LONGEST_END) + _SHORTEST_END
+    return text[:end] if end >= _SHORTEST_END and secret.endswith(text[:end]) else ""
+
+
 def _in_a_number(form: str) -> str:
     return form if len(form) >= SHORTEST_WITHIN_A_NUMBER else rf"(?<![\d.]){form}(?!\d)"
 
@@ -281,6 +313,8 @@ def _forms(secret: str) -> set[str]:
     if secret.isdecimal() and len(secret) <= LONGEST_NUMBER:
         number = int(secret)
         forms |= {str(number), f"{number:,}", f"{number:_}"}
+    lines = (line.strip() for line in secret.splitlines())
+    forms |= {line for line in lines if len(line) >= SHORTEST_LINE and " " not in line}
     # A secret inside a longer text, `user:secret`, starts at any of three positions of a
     # base64 group; the first and last characters then depend on its neighbours.
     for shift in range(3):

@@ -253,14 +253,7 @@ def prepare(directory: Path) -> FileLock:
             )
         # In this order: killed in between, this leaves the earlier report whole or no report.
         write_whole(directory / journal.FILE, b"")  # a new one, also where the old has other names
-        for name in reversed(model.FILES):
-            (directory / name).unlink(missing_ok=True)
-        for path in directory.glob(".report.*"):  # of a run that was killed as it wrote them
-            path.unlink()
-        for path in directory.glob(f"{model.ATTESTATIONS}/*"):
-            path.unlink()
-        if (directory / FOLDER).exists():
-            shutil.rmtree(directory / FOLDER)
+        _clear(directory)
         (directory / FOLDER).mkdir()
     except Timeout:
         raise pytest.UsageError(
@@ -269,6 +262,22 @@ def prepare(directory: Path) -> FileLock:
     except OSError as error:
         raise _unwritable(directory, error) from error
     return lock
+
+
+def _clear(directory: Path) -> None:
+    """Remove what an earlier run wrote, its report before its facts. Raises OSError."""
+    for name in reversed(model.FILES):
+        (directory / name).unlink(missing_ok=True)
+    for name in (
+        ".report.*",
+        f".{journal.FILE}.*",
+    ):  # of a run that was killed as it wrote them
+        for path in directory.glob(name):
+            path.unlink()
+    for path in directory.glob(f"{model.ATTESTATIONS}/*"):
+        path.unlink()
+    if (directory / FOLDER).exists():
+        shutil.rmtree(directory / FOLDER)
 
 
 def _refuse_links(directory: Path) -> None:

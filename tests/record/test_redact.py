@@ -87,6 +87,30 @@ def test_the_longer_of_two_known_secrets_is_found(redactor: Redactor) -> None:
     assert TOKEN.fullmatch(redactor.text("correct-horse-battery"))
 
 
+LONG = "".join(f"{number:x}z" for number in range(1000, 1100))
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        (f"assert '{LONG[:12]}...{LONG[-13:]}' == 'x'", "assert 'T...T' == 'x'"),
+        (f"{{'key': '{LONG[:40]}...{LONG[-200:]}'}}", "{'key': 'T...T'}"),
+        (f"['{LONG[:6]}...other", "['T...other"),
+        (f"some other...{LONG[-90:]}", "some other...T"),
+        (f"{LONG[:30]}...{LONG[-30:]}{LONG[:30]}...{LONG[-30:]}", "T...TT...T"),
+        (f"{LONG[:30]}... and {LONG[:5]}...{LONG[20:40]}", f"T... and {LONG[:5]}...{LONG[20:40]}"),
+        ("waiting... done...", "waiting... done..."),
+        (f"E   {LONG}\nE   {LONG[::-1]}", "E   T\nE   U"),
+    ],
+)
+def test_what_is_left_of_a_secret_that_was_cut_is_found(text: str, clean: str) -> None:
+    redactor = Redactor(b"salt")
+    redactor.learn([LONG, f"key:\n  {LONG[::-1]}\n"])
+    shown = clean.replace("T", redactor.text(LONG)).replace("U", redactor.text(LONG[::-1]))
+    assert redactor.text(text) == shown
+    assert redactor.text(shown) == shown
+
+
 # The secret of each text is x9Secret... so that what is left can be searched for it.
 X = "x9Secret+of/the=Shape.7"
 PLAIN = "x9SecretOfTheShape7"
@@ -324,6 +348,7 @@ ADVERSARIAL = {
     "redacted": f"password={MARK}",
     "redacted in a node id": "password=redacted:0a1b2c3d",
     "names of nodes": "TestToken::",
+    "what was cut": "correct-...",
     "numbers": "48151623 4815.1623,",
     "JSON": '{"name":"n1","labels":{"token":null,"secretName":"tls"}},',
 }

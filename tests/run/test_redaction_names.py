@@ -114,3 +114,21 @@ def test_a_number_that_is_a_secret_stops_no_run(project: Project) -> None:
     result = project.run("-m", "readiness")
     assert (result.code, result.report["verdict"]["name"]) == (0, "READY"), result.out
     assert result.item("shop-one")["evidence"][0]["asked_at"].startswith("20")
+
+
+def test_no_part_of_a_secret_is_left_where_pytest_cuts_or_indents(project: Project) -> None:
+    long = "".join(f"{number:x}z" for number in range(1000, 1100))
+    lines = "first-line-of-a-key\nsecond-line-of-a-key"
+    project.environment = {"SHOP_TOKEN": long, "SHOP_SECRET": lines}
+    body = "assert os.environ['SHOP_TOKEN'] == 'x'\n"
+    plain = "import os, pytest\npytestmark = pytest.mark.readiness\n"
+    plain += f"def test_cut():\n    key = [os.environ['SHOP_TOKEN']]\n    {body}"
+    plain += "def test_indented():\n    raise OSError(os.environ['SHOP_SECRET'])\n"
+    project.write("test_plain.py", plain)
+    project.write("test_own.py", checks_file("import os", check_source("shop-cut", body)))
+    result = project.run("-m", "readiness", "--showlocals", "--junitxml=junit.xml")
+    assert result.outcomes()["shop-cut"] == "fail"
+    texts = [result.out, (project.folder / "junit.xml").read_text(), str(result.report)]
+    windows = {long[start : start + 8] for start in range(len(long) - 8)}
+    assert [found for found in (*windows, *lines.split()) if any(found in it for it in texts)] == []
+    assert all("assert '«redacted:" in text for text in texts)
