@@ -102,7 +102,7 @@ def _attested(path: Path) -> str | None:
 
 def _main(ini: Path | None, first: Given) -> Main:
     if ini is not None:
-        settings = load(ini, resolve=False)
+        settings = load(ini, resolve=False, stand_ins=True)
     else:
         settings = from_values(
             first.report.settings.values,

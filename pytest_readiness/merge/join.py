@@ -83,7 +83,9 @@ def merge(runs: Sequence[Given], main: Main, *, id: str, command: str, moment: d
         schema=model.SCHEMA,
         tool=model.Tool(name="pytest-readiness", version=version("pytest-readiness")),
         run=_run(ordered, id, command),
-        target=msgspec.structs.replace(first.target, identity=_identity(inside)),
+        target=msgspec.structs.replace(
+            first.target, identity=_identity(inside), same=_same(inside)
+        ),
         checklist=first.checklist,
         settings=_settings(inside, main),
         items=items,
@@ -251,6 +253,15 @@ def _identity(inside: Sequence[Given]) -> dict[str, str]:
         for target, words in run.report.target.identity.items():
             said.setdefault(target, {}).update(dict.fromkeys(words.split("; ")))
     return {target: "; ".join(sorted(words)) for target, words in sorted(said.items())}
+
+
+def _same(inside: Sequence[Given]) -> dict[str, dict[str, str]]:
+    """Return what the runs agree in, which is what any of them has said."""
+    said: dict[str, dict[str, str]] = {}
+    for run in inside:
+        for target, fields in run.report.target.same.items():
+            said.setdefault(target, {}).update(fields)
+    return {target: dict(sorted(said[target].items())) for target in sorted(said)}
 
 
 def _settings(inside: Sequence[Given], main: Main) -> model.SettingsUsed:

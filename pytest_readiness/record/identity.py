@@ -3,6 +3,8 @@
 PYTEST_DONT_REWRITE
 """
 
+import json
+
 from pytest_readiness.record.store import FactStore
 from pytest_readiness.targets import targets
 
@@ -16,6 +18,22 @@ def identity(store: FactStore) -> dict[str, str]:
         for name, target in targets().items()
         if (said := store.said(target.gate))
     }
+
+
+def same(store: FactStore) -> dict[str, dict[str, str]]:
+    """Return what all runs of one environment agree in: target -> field -> its recorded value.
+
+    Text as it is, anything else as JSON; what a system has not said is not there.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name, target in targets().items():
+        said = store.said(target.gate)
+        for key in target.section.SAME:
+            if said.get(key) is not None:
+                value = said[key]
+                text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+                found.setdefault(name, {})[key] = text
+    return found
 
 
 def lab(planned: tuple[str, ...] | None, store: FactStore) -> tuple[str, ...] | None:

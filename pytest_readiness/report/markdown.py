@@ -246,7 +246,8 @@ def _proof(proof: EvidenceRecord, detail: _Detail) -> Iterator[str]:
 def _findings(item: Item, detail: _Detail) -> Iterator[str]:
     for finding in item.findings[: detail.entries]:
         problem = inline(view.cut(finding.problem, detail.characters))
-        yield f"  - {code(view.cut(finding.subject, detail.characters))}: {problem}"
+        coded = f" ({code(finding.code)})" if finding.code else ""
+        yield f"  - {code(view.cut(finding.subject, detail.characters))}: {problem}{coded}"
     if len(item.findings) > detail.entries:
         yield f"  - and {len(item.findings) - detail.entries} more in report.json"
 

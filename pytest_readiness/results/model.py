@@ -59,7 +59,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """identity: what the systems say of themselves, e.g. {"kubernetes": "6f0c... at https://..."}."""
+    """identity: what the systems say of themselves, e.g. {"kubernetes": "6f0c... at https://..."}.
+
+    same: target -> field -> the part of it in which all runs of one environment agree.
+    """
 
     system: str
     environment: str
@@ -68,6 +71,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     commit: str | None
     image: str | None
     identity: dict[str, str]
+    same: dict[str, dict[str, str]] = {}
 
 
 class Digest(msgspec.Struct, frozen=True, kw_only=True):

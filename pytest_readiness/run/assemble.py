@@ -12,7 +12,7 @@ from pytest_readiness import catalogue
 from pytest_readiness.clock import begins, now, rfc3339
 from pytest_readiness.errors import Why
 from pytest_readiness.people.recorded import lay
-from pytest_readiness.record.identity import identity, lab
+from pytest_readiness.record.identity import identity, lab, same
 from pytest_readiness.record.redact import redactions
 from pytest_readiness.record.store import FOLDER
 from pytest_readiness.results import model
@@ -82,7 +82,9 @@ def assemble(
         schema=model.SCHEMA,
         tool=head.tool,
         run=run,
-        target=msgspec.structs.replace(head.target, identity=identity(context.store)),
+        target=msgspec.structs.replace(
+            head.target, identity=identity(context.store), same=same(context.store)
+        ),
         checklist=head.checklist,
         settings=head.settings,
         items=items,

@@ -26,7 +26,8 @@ INI, REPORT = "readiness.ini", "readiness-report"
 
 def read_settings(config: pytest.Config) -> Settings:
     """Return the settings of the command line without secrets, files or the lab."""
-    return _with_options(load(_ini(config), resolve=False), config, resolve=False)
+    settings = load(_ini(config), resolve=False, stand_ins=True)
+    return _with_options(settings, config, resolve=False, stand_ins=True)
 
 
 def plan_run(config: pytest.Config) -> Context:
@@ -84,7 +85,7 @@ def recorded_end(config: pytest.Config, narrowed: str | None) -> End | None:
     if replayed is None:
         return None
     end = end_of(model.read(replayed / "report.json"), narrowed=narrowed)
-    return end if end.broke or end.other else None
+    return end if end.broke or end.other or end.beside else None
 
 
 def _plan_replay(config: pytest.Config, recorded: Path, directory: Path) -> Context:
@@ -132,7 +133,9 @@ def _replayed(config: pytest.Config) -> Path | None:
     return config.invocation_params.dir / given if given else None
 
 
-def _with_options(settings: Settings, config: pytest.Config, *, resolve: bool) -> Settings:
+def _with_options(
+    settings: Settings, config: pytest.Config, *, resolve: bool, stand_ins: bool = False
+) -> Settings:
     """Return the settings with what the command line overrides."""
     given = {"phase": config.option.readiness_phase, "safety": config.option.readiness_safety}
     changed = {key: value for key, value in given.items() if value}
@@ -140,5 +143,7 @@ def _with_options(settings: Settings, config: pytest.Config, *, resolve: bool) -
         return settings
     values = {**settings.values, "readiness": {**settings.values["readiness"], **changed}}
     origin = f"{settings.path.name} with --readiness-{' and --readiness-'.join(changed)}"
-    overridden = from_values(values, origin=origin, base=settings.path.parent, resolve=resolve)
+    overridden = from_values(
+        values, origin=origin, base=settings.path.parent, resolve=resolve, stand_ins=stand_ins
+    )
     return msgspec.structs.replace(overridden, path=settings.path, sha256=settings.sha256)

@@ -123,13 +123,15 @@ def load(
     *,
     resolve: bool = True,
     supplied: Mapping[str, Mapping[str, str]] | None = None,
+    stand_ins: bool = False,
 ) -> Settings:
     """Read readiness.ini.
 
     resolve: read the secrets and look for the files it names; without it neither the environment
     nor any other file matters. supplied: what the lab says of its targets, section -> key -> text;
-    the file may add thresholds to it, and no key that it has. Raises SettingsError with every
-    problem of the file.
+    the file may add thresholds to it, and no key that it has. stand_ins: nothing will be asked or
+    judged, so that for what only a lab says, which is not running now, an example may stand.
+    Raises SettingsError with every problem of the file.
     """
     name = _shown(path)
     try:
@@ -142,7 +144,7 @@ def load(
     found, problems = read(text)
     problems += _supply(found, supplied or {})
     path = path.absolute()
-    builder = _Builder(Where(path.parent, resolve), problems)
+    builder = _Builder(Where(path.parent, resolve), problems, stand_ins)
     settings = builder.settings(found, path, hashlib.sha256(data).hexdigest())
     if settings is None or builder.problems:
         raise _error(name, builder.problems)
@@ -165,15 +167,21 @@ def _supply(
 
 
 def from_values(
-    values: Mapping[str, Mapping[str, str]], *, origin: str, base: Path, resolve: bool = False
+    values: Mapping[str, Mapping[str, str]],
+    *,
+    origin: str,
+    base: Path,
+    resolve: bool = False,
+    stand_ins: bool = False,
 ) -> Settings:
     """Build the settings from recorded values, section -> key -> text.
 
     origin: what messages name, e.g. the report the values stand in. base: the folder that paths
-    are relative to. The digest is that of the values as JSON, sorted. Raises SettingsError.
+    are relative to. stand_ins: see `load`. The digest is that of the values as JSON, sorted.
+    Raises SettingsError.
     """
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-    builder = _Builder(Where(base.absolute(), resolve), [])
+    builder = _Builder(Where(base.absolute(), resolve), [], stand_ins)
     settings = builder.settings(_from_text(values), base.absolute() / "readiness.ini", digest)
     if settings is None or builder.problems:
         raise _error(origin, builder.problems)
@@ -183,15 +191,13 @@ def from_values(
 class _Builder:
     """Turns sections of text into Structs and notes what is wrong on the way."""
 
-    def __init__(self, where: Where, problems: list[Problem]) -> None:
+    def __init__(self, where: Where, problems: list[Problem], stand_ins: bool) -> None:
         self.where = where
         self.problems = problems
-        # Whether a lab, which is not running now, says where its targets are: an example stands
-        # for what only it knows, and is asked by nobody.
-        self.lab_comes = False
+        self.stand_ins = stand_ins
 
     def settings(self, found: dict[str, Section], path: Path, digest: str) -> Settings | None:
-        self.lab_comes = "lab" in found and not self.where.resolve
+        self.stand_ins &= "lab" in found
         built: dict[str, Any] = {"targets": {}}
         known = (*sections(), *ITEM_SECTIONS)
         for name, section in found.items():
@@ -229,13 +235,13 @@ class _Builder:
         for known in declared.keys.values():
             if not known.required or known.name in section.entries:
                 continue
-            if self.lab_comes and known.key.use is Use.PLACE:
+            if self.stand_ins and known.key.use is Use.PLACE:
                 values[known.name] = known.key.parse(known.key.example, self.where)
             else:
                 self._bad(section.line, f"[{declared.name}] needs the key {known.name}")
         written = {name: values.get(name) for name in section.entries}
         for key, message in _contradictions(declared.struct, written):
-            if self.lab_comes and key not in section.entries:
+            if self.stand_ins and key not in section.entries:
                 continue
             at = section.entries[key].line if key in section.entries else section.line
             self._bad(at, message)

@@ -174,9 +174,9 @@ def _scope(
         if ids:
             yield code, f"no result: {_named(ids)}"
     if partial:
-        why = f" ({narrowed} leaves items out)" if narrowed else ""
+        by = f" ({narrowed} leaves items out)" if narrowed else ""
         code = Code.NARROWED if narrowed else Code.SELECTION
-        yield code, f"a selection{why}: {asked} of {owed} items of the phase"
+        yield code, f"a selection{by}: {asked} of {owed} items of the phase"
 
 
 def _good(asked: Sequence[Item]) -> str:

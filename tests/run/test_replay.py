@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.run.project import GOOD, Project, Result, check_source, checks_file
+from pytest_readiness import catalogue
+from tests.run.project import BAD, GOOD, Project, Result, check_source, checks_file
 
 INI = (
     "[readiness]\nsystem = shop\nenvironment = lab\nphase = verification\n{}\n[lab]\nfaults = {}\n"
@@ -297,3 +298,28 @@ def test_a_run_says_what_it_has_sent_and_a_replay_sends_nothing(
     page = (healthy.folder / healthy.report_name / "report.html").read_text()
     assert all(one["target"] in page for one in sent)
     assert replay(copied, "run").report["traffic"] == []
+
+
+@pytest.mark.parametrize("how", ["--continue-on-collection-errors", "--ignore=sub"])
+def test_looser_limits_do_not_hide_what_was_beside_a_fail(tmp_path: Path, how: str) -> None:
+    project = Project(tmp_path)
+    others = "".join(
+        f"{item.id} = not in this test\n"
+        for item in catalogue.for_phase("verification")
+        if item.id != "ch-replicas"
+    )
+    ini = INI.format("", "ch-two-replicas") + f"[not_applicable]\n{others}"
+    project.write("readiness.ini", ini)
+    source = "import gone_for_good  # pytest_readiness\n"
+    if how == "--ignore=sub":
+        source = checks_file(check_source("shop-bad", BAD))
+    project.write("sub/test_own.py", source)
+    first = project.run("-m", "readiness", how)
+    assert first.code == 1
+    looser = ini.replace("[lab]\nfaults = ch-two-replicas\n", "[clickhouse]\nmin_replicas = 2\n")
+    place = "url = clickhouse+http://r@127.0.0.1:1/risk\ncluster = risk\n"
+    project.write("loose.ini", looser.replace("min_replicas", f"{place}min_replicas"))
+    second = replay(project, "readiness-report", "--readiness-ini", "loose.ini")
+    assert second.outcomes()["ch-replicas"] == "pass"
+    assert second.code not in (0, 5)
+    assert "ended-otherwise" in second.report["verdict"]["why"]
