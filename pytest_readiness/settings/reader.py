@@ -7,7 +7,7 @@ PYTEST_DONT_REWRITE
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, get_type_hints
 import msgspec
 
 from pytest_readiness import catalogue
+from pytest_readiness.catalogue.words import is_slug
 from pytest_readiness.errors import ReadinessError, SettingsError
-from pytest_readiness.settings.sections import ITEM_SECTIONS, Lab, Readiness
+from pytest_readiness.settings.sections import ITEM_SECTIONS, OWN_CHECKS, Lab, Readiness
 from pytest_readiness.targets import targets
 from pytest_readiness.targets.section import Section as TargetSection
 from pytest_readiness.text import suggestion
@@ -29,8 +30,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     path: of the file, absolute. sha256: of its bytes, hexadecimal. values: section -> key -> text
     as written, secrets as references. targets: the sections that say where to ask, by name.
-    not_applicable: item -> reason. elsewhere: item -> environment whose run judges it. lab: None
-    where the file has no such section.
+    not_applicable: item -> reason. elsewhere: item -> environment whose run judges it.
+    own_checks: id -> title of those that the team owes. The last and lab are None where the file
+    has no such section.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     targets: dict[str, TargetSection] = {}
     not_applicable: dict[str, str] = {}
     elsewhere: dict[str, str] = {}
+    own_checks: dict[str, str] | None = None
     lab: Lab | None = None
 
     def secrets(self) -> list[str]:
@@ -261,11 +264,19 @@ class _Builder:
         # A sign-off is judged over the finished report and is no part of any run.
         known = [item.id for item in catalogue.load() if item.phase != catalogue.SIGNOFF]
         for item, entry in section.entries.items():
-            if item not in known:
+            if name == OWN_CHECKS:
+                self._own(item, entry, known)
+            elif item not in known:
                 self._bad(entry.line, f"unknown item {item} in [{name}]{suggestion(item, known)}")
             if not entry.text:
                 self._bad(entry.line, f"{item}: give the {ITEM_SECTIONS[name].value}")
         return {item: " ".join(entry.text.split()) for item, entry in section.entries.items()}
+
+    def _own(self, id: str, entry: Entry, known: Sequence[str]) -> None:
+        if id in known:
+            self._bad(entry.line, f"{id} is an item of the checklist, no check of your own")
+        elif not is_slug(id):
+            self._bad(entry.line, f"{id!r} is no id of a check, like shop-zones")
 
     def _in_both(self, found: dict[str, Section]) -> None:
         elsewhere, here = (

@@ -55,7 +55,7 @@ def end_of(report: Report, *, narrowed: str | None = None) -> End:
     # What the items do not give again is of the end, and so is a reason without a code.
     codes = said.why if len(said.why) == len(said.reasons) else ("",) * len(said.reasons)
     coded = zip(codes, said.reasons, strict=True)
-    beside = [reason for code, reason in coded if code not in again.why]
+    beside = [reason for code, reason in coded if code not in (*again.why, Code.NOT_OWED)]
     told = [f"run {report.run.id} ended with exit code {said.exit_code}"]
     if beside:
         # The reasons of a merge say themselves whose end it was.
