@@ -27,6 +27,7 @@ from pytest_readiness.results.model import Item, Report
 from pytest_readiness.verdict.end import end_of
 from pytest_readiness.verdict.gathered import OWN_SECTION, was_asked
 from pytest_readiness.verdict.judge import completeness, judge
+from pytest_readiness.verdict.relaxed import in_order, relaxed
 from pytest_readiness.written.keys import DURATION
 
 __all__ = ["Given", "Main", "fact_folders", "merge"]
@@ -79,19 +80,21 @@ def merge(runs: Sequence[Given], main: Main, *, id: str, command: str, moment: d
     ids = {item.id for item in items}
     verdict = judge(items, selected=ids, missing=lost, narrowed=None, waivers=waived)
     first = inside[0].report
+    settings = _settings(inside, main)
     return Report(
         schema=model.SCHEMA,
         tool=model.Tool(name="pytest-readiness", version=version("pytest-readiness")),
         run=_run(ordered, id, command),
         target=msgspec.structs.replace(first.target, identity=_identity(inside)),
         checklist=first.checklist,
-        settings=_settings(inside, main),
+        settings=settings,
         items=items,
         waivers=waived,
         declarations=declarations(ordered, main, moment),
         completeness=completeness(items, reported),
         verdict=_with_ends(verdict, ordered, main),
         traffic=_traffic(ordered),
+        relaxed=_relaxed(ordered, settings, items),
     )
 
 
@@ -242,6 +245,17 @@ def _traffic(runs: Iterable[Given]) -> tuple[model.Traffic, ...]:
     for one in (one for run in runs for one in run.report.traffic):
         counts[one.target, one.method, one.status] += one.count
     return model.traffic(counts)
+
+
+def _relaxed(
+    runs: Iterable[Given], settings: model.SettingsUsed, items: Sequence[Item]
+) -> tuple[model.Relaxed, ...]:
+    """Return what any of the runs had relaxed, also one of a version that did not say it."""
+    found = [*relaxed(settings.values, items)]
+    for run in runs:
+        report = run.report
+        found += (*relaxed(report.settings.values, report.items), *(report.relaxed or ()))
+    return in_order(found)
 
 
 def _identity(inside: Sequence[Given]) -> dict[str, str]:

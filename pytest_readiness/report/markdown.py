@@ -89,7 +89,8 @@ def _summary(report: Report, sha256: str) -> Iterator[str]:
     target, run, owed = report.target, report.run, report.completeness
     yield f"# {inline(view.title(report))}"
     yield ""
-    yield f"**{inline(report.verdict.name)}** (exit code {report.verdict.exit_code})"
+    ends = f"(exit code {report.verdict.exit_code}){view.below(report)}"
+    yield f"**{inline(report.verdict.name)}** {ends}"
     yield ""
     yield from (f"- {inline(reason)}" for reason in report.verdict.reasons)
     yield ""
@@ -168,6 +169,7 @@ def _unanswered(report: Report) -> Iterator[str]:
             yield ""
     yield from _listed("Waivers that cover nothing", view.idle_waivers(report))
     yield from _listed("Declarations to look at", view.noted_declarations(report))
+    yield from _listed("Limits below the checklist", view.relaxed(report))
     if waived:
         yield "## What fails under a waiver"
         yield ""

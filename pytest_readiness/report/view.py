@@ -8,7 +8,7 @@ from enum import StrEnum
 from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.results.evidence import Json, Outcome
 from pytest_readiness.results.model import DeclarationState, Item, ListedWaiver, Report, WaiverState
-from pytest_readiness.text import took
+from pytest_readiness.text import flat, plural, took
 
 SHOWN = 20  # entries of a long list that a rendering shows; report.json has them all
 TEXT = 500  # characters of one observed value that a rendering shows
@@ -119,6 +119,20 @@ def title(report: Report) -> str:
     """Return the title of a report; one made on the lab says so first."""
     lab = "LAB: " if report.run.lab is not None else ""
     return f"{lab}{report.target.system} readiness"
+
+
+def below(report: Report) -> str:
+    """Return what the line of the verdict says of limits below the checklist, "" without any."""
+    number = len(report.relaxed or ())
+    return f", {plural(number, 'limit')} below the checklist" if number else ""
+
+
+def relaxed(report: Report) -> tuple[tuple[str, str], ...]:
+    """Return each limit below the checklist: section and key, and both values in words."""
+    return tuple(
+        (f"[{one.section}] {one.key}", f"{flat(one.value)}, the checklist has {one.checklist}")
+        for one in report.relaxed or ()
+    )
 
 
 def heading(name: str) -> str:

@@ -198,6 +198,19 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
+class Relaxed(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit of readiness.ini that lets more through than the checklist's own.
+
+    value: as written. checklist: the checklist's own value. Where section is `not_applicable`, key
+    is a blocker and value the reason for which it is left out.
+    """
+
+    section: str
+    key: str
+    value: str
+    checklist: str
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """name: READY, READY WITH WAIVERS, NOT READY, INCOMPLETE or PARTIAL.
 
@@ -211,7 +224,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole of report.json."""
+    """The whole of report.json.
+
+    relaxed: None in a report of a version that did not say it.
+    """
 
     schema: str
     tool: Tool
@@ -225,6 +241,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     completeness: Completeness
     verdict: Verdict
     traffic: tuple[Traffic, ...] = ()
+    relaxed: tuple[Relaxed, ...] | None = None
 
 
 class Laid(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from pytest_readiness.run.plan import recorded_end
 from pytest_readiness.verdict.gathered import Gathered, Lack
 from pytest_readiness.verdict.journal import Head
 from pytest_readiness.verdict.judge import Code, broken_off, completeness, failed_beside, judge
+from pytest_readiness.verdict.relaxed import relaxed
 
 # Ways that pytest ends in which every item that was asked for had its turn.
 _JUDGED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -91,6 +92,7 @@ def assemble(
         completeness=completeness(items, gathered.reported),
         verdict=verdict,
         traffic=seen.traffic,
+        relaxed=relaxed(head.settings.values, items),
     )
 
 

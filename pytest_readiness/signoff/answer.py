@@ -21,6 +21,8 @@ _COPY = (
 ADVICE = {
     Cause.NOT_READY: f"mend what the report names, then {_RUN_AGAIN}",
     Cause.LAB: "run the checklist against the system itself",
+    Cause.RELAXED: f"take the limits out of readiness.ini, then {_RUN_AGAIN}; or those who keep "
+    "the policy name the keys in allow_relaxed",
     Cause.TOO_OLD: _RUN_AGAIN,
     Cause.WAIVER_EXPIRED: f"mend what is waived or have it waived anew, then {_RUN_AGAIN}",
     Cause.DECLARATION_EXPIRED: f"declare it anew, then {_RUN_AGAIN}",

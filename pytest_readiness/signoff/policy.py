@@ -41,6 +41,7 @@ _KEYS = (
     "distinct_principals",
     "max_report_age",
     "allow_lab",
+    "allow_relaxed",
     "require_signed_declarations",
     "accept_waivers",
     "roles",
@@ -56,7 +57,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     sha256: of the file's bytes, hexadecimal. roles: role -> principals. dsse_keys: principal ->
     PEM of the public key; dsse_paths: where it was read. lines: of allowed_signers, none where
-    the file names none.
+    the file names none. allow_relaxed: the keys that may be below the checklist, None for all.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     distinct_principals: bool
     max_report_age: timedelta
     allow_lab: bool
+    allow_relaxed: tuple[str, ...] | None
     require_signed_declarations: Declarations
     accept_waivers: tuple[str, ...]
     lines: tuple[signers.Line, ...]
@@ -125,6 +127,7 @@ class _Reader:
             "distinct_principals": self.flag("distinct_principals", default=True),
             "max_report_age": self.age(),
             "allow_lab": self.flag("allow_lab", default=False),
+            "allow_relaxed": self.relaxed(),
             "require_signed_declarations": self.declarations(),
             "accept_waivers": self.some_roles("accept_waivers", roles, ()),
             "lines": lines,
@@ -238,6 +241,16 @@ class _Reader:
             return default
         return found
 
+    def relaxed(self) -> tuple[str, ...] | None:
+        found = self.table.get("allow_relaxed", True)
+        if isinstance(found, bool):
+            return None if found else ()
+        if not isinstance(found, list) or not all(isinstance(key, str) and key for key in found):
+            self.bad('allow_relaxed: write true, false or a list of keys, like ["min_nodes"]')
+            return ()
+        self.once("allow_relaxed", found)
+        return tuple(found)
+
     def age(self) -> timedelta:
         found = self.table.get("max_report_age", "7d")
         try:
@@ -350,6 +363,11 @@ _EXPLAINED = (
         '#max_report_age = "7d"',
     ),
     ("Whether a report made on the lab may be signed off.", "#allow_lab = false"),
+    (
+        "Whether limits of readiness.ini may be below the checklist's, and blockers left out by "
+        '[not_applicable]: true, false, or a list of keys (and items), like ["min_nodes"].',
+        "#allow_relaxed = true",
+    ),
     (
         "Which declarations count only with a signature: no, blocker (those of blockers) or all.",
         '#require_signed_declarations = "blocker"',

@@ -16,6 +16,7 @@ class Cause(StrEnum):
 
     NOT_READY = "not-ready"
     LAB = "lab"
+    RELAXED = "relaxed"
     TOO_OLD = "too-old"
     WAIVER_EXPIRED = "waiver-expired"
     DECLARATION_EXPIRED = "declaration-expired"
@@ -51,6 +52,7 @@ _NOT_READY = frozenset(
     {
         Cause.NOT_READY,
         Cause.LAB,
+        Cause.RELAXED,
         Cause.TOO_OLD,
         Cause.WAIVER_EXPIRED,
         Cause.DECLARATION_EXPIRED,

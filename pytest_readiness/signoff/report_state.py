@@ -79,6 +79,8 @@ def refusals(report: model.Report, policy: Policy, at: datetime) -> Iterator[Ref
             cause=Cause.LAB,
             why="the answers are those of the lab, and the policy does not allow_lab",
         )
+    if why := _relaxed(report, policy):
+        yield Refusal(cause=Cause.RELAXED, why=why)
     if why := _age(report, policy, at):
         yield Refusal(cause=Cause.TOO_OLD, why=why)
     for cause, what, dated in (
@@ -159,6 +161,19 @@ def _unsigned(report: model.Report, policy: Policy) -> list[str]:
 def _as_item_has_it(listed: model.ListedWaiver) -> model.Waived:
     fields = model.Waived.__struct_fields__
     return model.Waived(**{name: getattr(listed, name) for name in fields})
+
+
+def _relaxed(report: model.Report, policy: Policy) -> str | None:
+    allowed = policy.allow_relaxed
+    if allowed is None:
+        return None
+    if report.relaxed is None:
+        return (
+            "the report does not say which limits are below the checklist: a version made it "
+            "that did not"
+        )
+    found = [f"[{one.section}] {one.key}" for one in report.relaxed if one.key not in allowed]
+    return f"below the checklist, and not in allow_relaxed: {_named(found)}" if found else None
 
 
 def _age(report: model.Report, policy: Policy, at: datetime) -> str | None:

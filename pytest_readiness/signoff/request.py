@@ -214,6 +214,7 @@ def _statement(
             comment=comment,
             verdict=request.report.verdict.name,
             accepted_waivers=statement.accepted(request.report),
+            relaxed_limits=statement.relaxed_limits(request.report),
             release=statement.release(request.report),
             signed_at=signed_at,
             policy=statement.PolicyUsed(

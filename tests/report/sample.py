@@ -389,6 +389,7 @@ def report(items: tuple[Item, ...], **changes: Any) -> Report:
         declarations=(),
         completeness=Completeness(expected=len(items), reported=len(items), missing=()),
         verdict=_VERDICT,
+        relaxed=(),
     )
     return msgspec.structs.replace(base, **changes)
 

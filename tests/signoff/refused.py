@@ -7,7 +7,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pytest_readiness.results.evidence import Finding, Outcome
-from pytest_readiness.results.model import Completeness, Declared, Report, Verdict, WaiverState
+from pytest_readiness.results.model import (
+    Completeness,
+    Declared,
+    Relaxed,
+    Report,
+    Verdict,
+    WaiverState,
+)
 from pytest_readiness.signoff.refusals import Cause
 from tests.report import sample
 from tests.signoff.runs import AT, SignedRun, ready, with_waivers
@@ -15,6 +22,7 @@ from tests.signoff.spoil import (
     OPS,
     PM,
     SEC,
+    allows_relaxed,
     alone,
     another_image,
     another_payload_type,
@@ -56,6 +64,7 @@ from tests.signoff.spoil import (
     with_crlf,
     without_comment_type,
     without_commit,
+    without_limits,
     without_line,
 )
 
@@ -98,6 +107,15 @@ def _until(declared: Declared) -> Declared:
 def _lab() -> Report:
     base = ready()
     return msgspec.structs.replace(base, run=msgspec.structs.replace(base.run, lab=()))
+
+
+def relaxed() -> Report:
+    """Return a report with two limits below the checklist."""
+    left_out = Relaxed(
+        section="not_applicable", key="k8s-storage", value="no disks", checklist="judged"
+    )
+    nodes = Relaxed(section="kubernetes", key="min_nodes", value="1", checklist="3")
+    return ready(relaxed=(nodes, left_out))
 
 
 def _missing() -> Report:
@@ -226,6 +244,33 @@ CASES = {
         None,
         "no waiver is used",
         _waived(items=ready().items, waivers=()),
+    ),
+    "relaxed": Case(
+        Cause.RELAXED,
+        allows_relaxed("false"),
+        None,
+        "[kubernetes] min_nodes, [not_applicable] k8s-storage",
+        relaxed,
+    ),
+    "relaxed beside the list": Case(
+        Cause.RELAXED,
+        allows_relaxed('["min_nodes"]'),
+        None,
+        "allow_relaxed: [not_applicable] k8s-storage",
+        relaxed,
+    ),
+    "relaxed is not said": Case(
+        Cause.RELAXED,
+        allows_relaxed("[]"),
+        None,
+        "does not say which limits",
+        lambda: ready(relaxed=None),
+    ),
+    "fewer limits": Case(
+        Cause.ANOTHER_RELEASE, signs(relaxedLimits=1), SEC, "names 1 limits", relaxed
+    ),
+    "limits are not spoken of": Case(
+        Cause.ANOTHER_RELEASE, signs(without_limits), SEC, "names 0 limits", relaxed
     ),
     "lab": Case(Cause.LAB, nothing, None, "the lab", _lab),
     "too old": Case(Cause.TOO_OLD, nothing, None, "max_report_age", at=day(1, 12, 6, 31)),

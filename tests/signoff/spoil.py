@@ -58,6 +58,17 @@ def policy_edited(made: SignedRun) -> None:
     made.policy.write_text("# a word\n" + made.policy.read_text())
 
 
+def allows_relaxed(value: str) -> Callable[[SignedRun], None]:
+    """Return what writes allow_relaxed, a TOML value, and has all sign for that policy."""
+
+    def spoil(made: SignedRun) -> None:
+        made.settings["allow_relaxed"] = value
+        made.write_policy()
+        _sign_all(made, ("sshsig",))
+
+    return spoil
+
+
 def line_edited(made: SignedRun) -> None:
     made.lines[SEC] = made.team[SEC].line(SEC, valid_before="20990101Z")
     made.write_policy()
@@ -123,6 +134,10 @@ def another_image(text: dict[str, Any]) -> None:
 
 def without_commit(text: dict[str, Any]) -> None:
     del text["subject"][2]
+
+
+def without_limits(text: dict[str, Any]) -> None:
+    del text["predicate"]["relaxedLimits"]
 
 
 def of_another_kind(text: dict[str, Any]) -> None:

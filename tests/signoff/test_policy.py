@@ -28,6 +28,15 @@ def problems(file: Path, text: str) -> list[str]:
 
 
 class TestLoad:
+    @pytest.mark.parametrize(
+        ("value", "allowed"), [("true", None), ("false", ()), ('["min_nodes"]', ("min_nodes",))]
+    )
+    def test_passes_when_limits_may_be_below_the_checklist_or_not(
+        self, file: Path, value: str, allowed: tuple[str, ...] | None
+    ) -> None:
+        file.write_text(f"allow_relaxed = {value}\n{LEAST}")
+        assert policy.load(file).allow_relaxed == allowed
+
     def test_passes_when_only_what_must_be_there_is(self, file: Path) -> None:
         file.write_text(LEAST)
         assert policy.load(file) == policy.Policy(
@@ -38,6 +47,7 @@ class TestLoad:
             distinct_principals=True,
             max_report_age=timedelta(days=7),
             allow_lab=False,
+            allow_relaxed=None,
             require_signed_declarations="blocker",
             accept_waivers=(),
             lines=(),
@@ -166,6 +176,9 @@ class TestLoad:
                 f'required_roles = ["security-lead", "security-lead"]\n{ROLES}',
                 "required_roles: security-lead stands there 2 times",
             ),
+            (f"allow_relaxed = 1\n{LEAST}", "allow_relaxed: write true, false or a list of keys"),
+            (f'allow_relaxed = [""]\n{LEAST}', "allow_relaxed: write true, false or a list"),
+            (f'allow_relaxed = ["a", "a"]\n{LEAST}', "allow_relaxed: a stands there 2 times"),
             (f"distinct_principals = 1\n{LEAST}", "distinct_principals: 1 is neither true nor"),
             (f"max_report_age = 7\n{LEAST}", "max_report_age: 7 is not text; write it in quotes"),
             (f'max_report_age = "0s"\n{LEAST}', "every report would be too old"),

@@ -14,7 +14,7 @@ from pytest_readiness.signoff.answer import ADVICE
 from pytest_readiness.signoff.refusals import Cause
 from pytest_readiness.signoff.verify import Verification, verify
 from tests.signoff.keys import Person, certificate, person, revocation_list
-from tests.signoff.refused import CASES, Case, day
+from tests.signoff.refused import CASES, Case, day, relaxed
 from tests.signoff.runs import (
     AT,
     BOTH,
@@ -26,7 +26,7 @@ from tests.signoff.runs import (
     unsigned_run,
     with_waivers,
 )
-from tests.signoff.spoil import DM, OPS, PM, SEC, two_roles
+from tests.signoff.spoil import DM, OPS, PM, SEC, allows_relaxed, two_roles
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,15 @@ def test_fails_and_names_the_same_cause_without_ssh_keygen(
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     assert answer(made, case.at) == found
+
+
+@pytest.mark.parametrize("value", ["true", '["k8s-storage", "min_nodes"]'])
+def test_passes_when_the_policy_lets_the_limits_be_below_the_checklist(
+    tmp_path: Path, people: dict[str, Person], value: str
+) -> None:
+    made = signed_run(tmp_path, relaxed(), people)
+    allows_relaxed(value)(made)
+    assert answer(made).signed_off
 
 
 def test_every_cause_has_a_case_and_advice() -> None:
