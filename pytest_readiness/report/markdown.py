@@ -90,13 +90,16 @@ def _summary(report: Report, sha256: str) -> Iterator[str]:
     yield f"# {inline(view.title(report))}"
     yield ""
     ends = f"(exit code {report.verdict.exit_code}){view.below(report)}"
-    yield f"**{inline(report.verdict.name)}** {ends}"
+    yield f"**{inline(view.verdict(report))}** {ends}"
     yield ""
     yield from (f"- {inline(reason)}" for reason in report.verdict.reasons)
     yield ""
     if run.lab is not None:
         faults = ", ".join(code(fault) for fault in run.lab) or "none"
         yield f"**LAB**: answers of the reference platform on loopback, faults: {faults}."
+        yield ""
+    if run.replay is not None:
+        yield f"**REPLAY**: judged again from the facts that run {code(run.replay)} recorded."
         yield ""
     if run.partial:
         yield f"**A selection, never a release decision**: {code(run.selection or '-')}"

@@ -173,14 +173,14 @@ def _advice(advice: str | None, width: int) -> Iterator[Line]:
 
 
 def _verdict(report: Report, width: int, report_dir: str) -> Iterator[Line]:
-    lab = "LAB: " if report.run.lab is not None else ""
     style = _VERDICT.get(report.verdict.name, Style.YELLOW)
     owed = report.completeness
     yield ()
     if owed.missing:  # each of them stands above, under what was not checked
         text = f"{owed.reported} of {owed.expected} items gave a result"
         yield from _plain(wrap(text, width, 0, 2))
-    said = f"{lab}{report.verdict.name} (exit code {report.verdict.exit_code}){view.below(report)}"
+    code = f"(exit code {report.verdict.exit_code})"
+    said = f"{view.verdict(report)} {code}{view.below(report)}"
     for line in wrap(said, width):
         yield ((line, style),)
     for reason in report.verdict.reasons:

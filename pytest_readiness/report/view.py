@@ -116,9 +116,13 @@ class Group:
 
 
 def title(report: Report) -> str:
-    """Return the title of a report; one made on the lab says so first."""
-    lab = "LAB: " if report.run.lab is not None else ""
-    return f"{lab}{report.target.system} readiness"
+    """Return the title of a report; one of the lab, or of a replay, says so first."""
+    return f"{_marks(report)}{report.target.system} readiness"
+
+
+def verdict(report: Report) -> str:
+    """Return the name of the verdict; one of the lab, or of a replay, says so first."""
+    return f"{_marks(report)}{report.verdict.name}"
 
 
 def below(report: Report) -> str:
@@ -287,6 +291,11 @@ def lasted(report: Report) -> str | None:
         return took((datetime.fromisoformat(report.run.ended) - started).total_seconds())
     except (ValueError, TypeError):
         return None
+
+
+def _marks(report: Report) -> str:
+    lab = "LAB: " if report.run.lab is not None else ""
+    return f"{lab}REPLAY: " if report.run.replay is not None else lab
 
 
 def _by(items: Sequence[Item], field: str) -> dict[str, tuple[Item, ...]]:

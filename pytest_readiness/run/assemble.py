@@ -12,6 +12,7 @@ from pytest_readiness import catalogue
 from pytest_readiness.clock import begins, now, rfc3339
 from pytest_readiness.errors import Why
 from pytest_readiness.people.recorded import lay
+from pytest_readiness.record.facts import digests
 from pytest_readiness.record.identity import identity, lab
 from pytest_readiness.record.redact import redactions
 from pytest_readiness.record.store import FOLDER
@@ -93,6 +94,7 @@ def assemble(
         verdict=verdict,
         traffic=seen.traffic,
         relaxed=relaxed(head.settings.values, items),
+        facts=digests(context.directory),
     )
 
 
@@ -137,6 +139,7 @@ def _run(context: Context, config: pytest.Config) -> model.Run:
         workers=len(getattr(config.option, "tx", None) or []),
         lab=lab(context.plan.lab, context.store),
         redactions=0,
+        replay=context.plan.replay,
     )
 
 

@@ -45,6 +45,8 @@ def _target(report: model.Report, seen: Verification, at: datetime) -> Iterator[
     if report.run.lab is not None:
         faults = ", ".join(map(flat, report.run.lab)) or "none"
         yield f"  LAB: answers of the reference platform, faults: {faults}; no system of yours"
+    if report.run.replay is not None:
+        yield f"  REPLAY: judged again from the facts that run {flat(report.run.replay)} recorded"
 
 
 def _age(report: model.Report, at: datetime) -> str:

@@ -14,7 +14,7 @@ from pytest_readiness.errors import Why
 from pytest_readiness.merge.join import NO_RUN, Given, fact_folders
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import Finding, Outcome
-from pytest_readiness.results.model import Relaxed, Report, Shard, Verdict, WaiverState
+from pytest_readiness.results.model import Report, Shard, Verdict, WaiverState
 from pytest_readiness.verdict.judge import completeness
 from tests.merge.merging import (
     ERROR,
@@ -367,26 +367,3 @@ def test_what_the_runs_have_sent_is_added_up() -> None:
     assert report.traffic == model.traffic({("k", "GET", 200): 7, ("k", "GET", None): 3})
     assert merged(again(report), main=STAGING, id="n").traffic == report.traffic
     assert merged(run("a", *IDS[:3])).traffic == ()
-
-
-# Limits below the checklist
-
-
-def test_what_any_run_had_relaxed_is_said_of_the_whole() -> None:
-    ini = {"kubernetes": {"context": "prod", "min_nodes": "1"}}
-    said = Relaxed(section="kubernetes", key="min_nodes", value="1", checklist="3")
-    told = Relaxed(section="clickhouse", key="max_heat", value="9", checklist="1")
-    silent = run("a", *IDS[:2], values=ini)  # of a version that did not say it
-    silent = msgspec.structs.replace(
-        silent, report=msgspec.structs.replace(silent.report, relaxed=None)
-    )
-    report = merged(silent, run("b", *IDS[2:], relaxed=(told,)))
-    assert report.relaxed == (told, said)
-    assert merged(KUBERNETES, REST).relaxed == ()
-
-
-def test_what_a_run_elsewhere_had_relaxed_is_said_too() -> None:
-    said = Relaxed(section="kubernetes", key="min_nodes", value="1", checklist="3")
-    staging = run("s", "load-throughput", environment="staging", relaxed=(said,))
-    report = merged(run("a", *IDS[:3], placeholder()), staging, main=STAGING)
-    assert report.relaxed == (said,)

@@ -390,6 +390,7 @@ def report(items: tuple[Item, ...], **changes: Any) -> Report:
         completeness=Completeness(expected=len(items), reported=len(items), missing=()),
         verdict=_VERDICT,
         relaxed=(),
+        facts=(),
     )
     return msgspec.structs.replace(base, **changes)
 

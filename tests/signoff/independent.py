@@ -15,10 +15,11 @@ import re
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.signoff.independent_facts import SKEW, fact_causes
 from tests.signoff.independent_formats import (
     TEXT,
     Json,
@@ -36,14 +37,14 @@ from tests.signoff.independent_formats import (
 )
 from tests.signoff.independent_policy import read_policy
 
-SKEW = timedelta(minutes=5)
 WAIVER = ("item", "finding", "approver", "expires")
 ANYWHERE = {"finding": None, "environment": None, "release": None}
 EVER = datetime.min.replace(tzinfo=UTC)
-NOT_READY = {"not-ready", "lab", "relaxed", "too-old", "waiver-expired", "declaration-expired"}
+NOT_READY = {"not-ready", "lab", "replay", "relaxed", "too-old"}
+NOT_READY |= {"waiver-expired", "declaration-expired"}
 UNMET = {"open", "rejected", "not-distinct", "other-policy", "other-waivers", "clock", "superseded"}
 SCHEMA = Path(__file__).parents[2] / "pytest_readiness" / "report" / "report.schema.json"
-LATER = ("relaxed",)
+LATER = ("relaxed", "facts")  # fields of the report that an earlier version did not say
 PREDICATE = shape(
     "role principal comment verdict supersedes?",
     decision={"enum": ["approved", "approved-with-waivers", "rejected"]},
@@ -257,12 +258,14 @@ def report_causes(report: Json, rules: Json, at: datetime) -> set[str]:
     for one in (one for one in report["declarations"] if one["state"] == "counts"):
         owes = asks == "all" or (asks == "blocker" and one["item"] in blockers)
         unready = unready or (owes and not one["signed"])
+    replayed = report["run"].get("replay") is not None or report.get("facts") is None
     age = at - instant(report["run"]["ended"])
     counting = [d for d in report["declarations"] if d["state"] == "counts"]
     counting = [d for d in counting if d["expires"] is not None]
     stands = {
         "not-ready": unready,
         "lab": report["run"]["lab"] is not None and not rules["allow_lab"],
+        "replay": not rules["allow_replay"] and replayed,
         "relaxed": too_loose(report.get("relaxed"), rules["allow_relaxed"]),
         "too-old": age > rules["age"] or age < -SKEW,
         "waiver-expired": any(ended(waiver["expires"], at) for waiver in used),
@@ -365,6 +368,7 @@ def reports() -> Json:
     """The schema of report.json, without what an earlier version did not say being required."""
     schema: Json = json.loads(SCHEMA.read_bytes())
     schema["required"] = [name for name in schema["required"] if name not in LATER]
+    schema["$defs"]["Run"]["required"].remove("replay")
     return schema
 
 
@@ -383,7 +387,8 @@ def verify(run: Path, policy: Path, at: datetime) -> tuple[int, frozenset[str]]:
     for one in found:
         body_causes(one, raw, report, rules, at)
     waived = bool(expected(report)["waivers"])
-    causes = report_causes(report, rules, at) | quorum(newest(found, old), waived, rules)
+    causes = report_causes(report, rules, at) | fact_causes(run, report)
+    causes |= quorum(newest(found, old), waived, rules)
     causes = causes.union(*(one.causes for one in (*found, *old)))
     group = 3 if causes - NOT_READY - UNMET else 1 if causes & NOT_READY else 2 if causes else 0
     return group, frozenset(causes)

@@ -26,6 +26,7 @@ POLICY = shape(
     distinct_principals={"type": "boolean"},
     max_report_age={"type": "string", "pattern": "[0-9]+(ms|[smhdw])"},
     allow_lab={"type": "boolean"},
+    allow_replay={"type": "boolean"},
     allow_relaxed={},
     require_signed_declarations={"enum": ["no", "blocker", "all"]},
     accept_waivers=many(TEXT),
@@ -45,6 +46,7 @@ def read_policy(path: Path, run: Path) -> Json:
     rules: Json = {"distinct_principals": True, "allow_lab": False, "accept_waivers": []}
     rules |= {"max_report_age": "7d", "dsse_keys": {}, "required_roles": FOUR}
     rules |= {"require_signed_declarations": "blocker", "allow_relaxed": True}
+    rules |= {"allow_replay": False}
     rules |= tomllib.loads(raw.decode())
     check(rules, POLICY, POLICY)
     if not isinstance(loose := rules["allow_relaxed"], bool):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_readiness.errors import SettingsError
-from pytest_readiness.signoff import policy
+from pytest_readiness.signoff import policy, template
 from tests.signoff import runs
 from tests.signoff.keys import keygen, person, revocation_list
 
@@ -47,6 +47,7 @@ class TestLoad:
             distinct_principals=True,
             max_report_age=timedelta(days=7),
             allow_lab=False,
+            allow_replay=False,
             allow_relaxed=None,
             require_signed_declarations="blocker",
             accept_waivers=(),
@@ -259,7 +260,7 @@ class TestLoad:
 
 class TestTemplate:
     def test_passes_when_only_allowed_signers_is_missing(self, file: Path) -> None:
-        assert problems(file, policy.template()) == [
+        assert problems(file, template.text()) == [
             "signoff.toml: allowed_signers: 'allowed_signers' is no file "
             f"({file.with_name('allowed_signers')})"
         ]
@@ -269,9 +270,9 @@ class TestTemplate:
 
     def test_passes_when_what_is_switched_on_is_the_default(self, file: Path) -> None:
         file.with_name("allowed_signers").write_text("")
-        file.write_text(policy.template())
+        file.write_text(template.text())
         plain = policy.load(file)
-        lines = policy.template().splitlines()
+        lines = template.text().splitlines()
         examples = ("#revoked_keys", "#accept_waivers", "#[dsse_keys]", '#"sec')
         on = [
             line[1:] if line[:1] == "#" and line[:2] != "# " and not line.startswith(examples)
@@ -286,6 +287,6 @@ class TestTemplate:
         assert switched.require_signed_declarations == plain.require_signed_declarations
 
     def test_passes_when_it_names_every_key(self) -> None:
-        text = policy.template()
+        text = template.text()
         assert all(key in text for key in policy._KEYS)
         assert all(len(line) <= 79 for line in text.splitlines())
