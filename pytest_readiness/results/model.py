@@ -42,7 +42,8 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """lab: names of the faults where the run asked the lab (empty list: healthy), else None.
 
-    shards: the runs that this one was merged from, none for a run of its own.
+    shards: the runs that this one was merged from, none for a run of its own. replay: id of the run
+    whose facts were judged again, of several by a comma; None where the systems were asked.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     lab: tuple[str, ...] | None
     redactions: int
     shards: tuple[Shard, ...] = ()
+    replay: str | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,6 +204,30 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
+class FactDigest(msgspec.Struct, frozen=True, kw_only=True):
+    """A recorded fact. name: as evidence has it, `facts/k8s_nodes.json`. sha256: of its bytes.
+
+    asked_at: as the fact says; None where it says no time.
+    """
+
+    name: str
+    sha256: str
+    asked_at: str | None
+
+
+class Relaxed(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit of readiness.ini that lets more through than the checklist's own.
+
+    value: as written. checklist: the checklist's own value. Where section is `not_applicable`, key
+    is a blocker and value the reason for which it is left out.
+    """
+
+    section: str
+    key: str
+    value: str
+    checklist: str
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """name: READY, READY WITH WAIVERS, NOT READY, INCOMPLETE or PARTIAL.
 
@@ -215,7 +241,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole of report.json."""
+    """The whole of report.json.
+
+    relaxed, facts: None in a report of a version that did not say it.
+    """
 
     schema: str
     tool: Tool
@@ -229,6 +258,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     completeness: Completeness
     verdict: Verdict
     traffic: tuple[Traffic, ...] = ()
+    relaxed: tuple[Relaxed, ...] | None = None
+    facts: tuple[FactDigest, ...] | None = None
 
 
 class Laid(msgspec.Struct, frozen=True, kw_only=True):

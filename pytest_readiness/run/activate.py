@@ -203,7 +203,7 @@ def _enter(config: pytest.Config) -> Context:
     else:
         context = plan_run(config)
         # Before the files of an earlier run are removed: these may be wrong.
-        written = None if context.plan.replay else recorded.read(context.settings)
+        written = recorded.read(context.settings) if context.plan.replay is None else None
         lock = prepare(context.directory)
         copy_facts(config, context.directory)
         if written is not None:

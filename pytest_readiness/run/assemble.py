@@ -12,6 +12,7 @@ from pytest_readiness import catalogue
 from pytest_readiness.clock import begins, now, rfc3339
 from pytest_readiness.errors import Why
 from pytest_readiness.people.recorded import lay
+from pytest_readiness.record.facts import digests
 from pytest_readiness.record.identity import identity, lab, same
 from pytest_readiness.record.redact import redactions
 from pytest_readiness.record.store import FOLDER
@@ -31,6 +32,7 @@ from pytest_readiness.verdict.judge import (
     judge,
     named,
 )
+from pytest_readiness.verdict.relaxed import relaxed
 
 # Ways that pytest ends in which every item that was asked for had its turn.
 _JUDGED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -108,6 +110,8 @@ def assemble(
         completeness=completeness(items, gathered.reported),
         verdict=verdict,
         traffic=seen.traffic,
+        relaxed=relaxed(head.settings.values, items),
+        facts=digests(context.directory),
     )
 
 
@@ -172,6 +176,7 @@ def _run(context: Context, config: pytest.Config) -> model.Run:
         workers=len(getattr(config.option, "tx", None) or []),
         lab=lab(context.plan.lab, context.store),
         redactions=0,
+        replay=context.plan.replay,
     )
 
 

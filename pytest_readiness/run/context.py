@@ -25,8 +25,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     values: the settings as text, secrets as references. sha256: of the file they came from.
     base: the folder that relative paths start from. directory: the run directory. salt: of the
-    redactions, hexadecimal. deadline: RFC 3339, None for a replay. ended: RFC 3339, of the run
-    that a replay judges again: its facts are no younger for that. lab: faults, or None.
+    redactions, hexadecimal. replay: id of the run that is judged again, or None. deadline: RFC
+    3339, None for a replay. ended: RFC 3339, of the run that a replay judges again: its facts are
+    no younger for that. lab: faults, or None.
     """
 
     id: str
@@ -38,7 +39,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     directory: str
     salt: str
     deadline: datetime | None
-    replay: bool
+    replay: str | None
     ended: str | None = None
     lab: tuple[str, ...] | None = None
 
@@ -89,7 +90,7 @@ def context_of(config: pytest.Config) -> Context | None:
     return config.stash.get(CONTEXT, None)
 
 
-def new_plan(settings: Settings, directory: Path, *, replay: bool) -> Plan:
+def new_plan(settings: Settings, directory: Path, *, replay: str | None) -> Plan:
     """Plan a run over these settings that leaves its files in the directory."""
     started = now()
     return Plan(
@@ -101,7 +102,7 @@ def new_plan(settings: Settings, directory: Path, *, replay: bool) -> Plan:
         values=settings.values,
         directory=str(directory),
         salt=secrets.token_hex(16),
-        deadline=None if replay else started + settings.readiness.deadline,
+        deadline=None if replay is not None else started + settings.readiness.deadline,
         replay=replay,
     )
 
@@ -109,10 +110,11 @@ def new_plan(settings: Settings, directory: Path, *, replay: bool) -> Plan:
 def enter(plan: Plan) -> Context:
     """Make the context of a plan in this process. Raises SettingsError."""
     settings = from_values(
-        plan.values, origin=plan.origin, base=Path(plan.base), resolve=not plan.replay
+        plan.values, origin=plan.origin, base=Path(plan.base), resolve=plan.replay is None
     )
     redactor = Redactor(bytes.fromhex(plan.salt))
     redactor.learn(settings.secrets())
     redactor.learn_environment(os.environ)
-    store = FactStore(Path(plan.directory), redactor, deadline=plan.deadline, recorded=plan.replay)
+    recorded = plan.replay is not None
+    store = FactStore(Path(plan.directory), redactor, deadline=plan.deadline, recorded=recorded)
     return Context(plan, settings, redactor, store, Asker(settings, store, plan.id))

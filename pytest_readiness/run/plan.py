@@ -13,7 +13,8 @@ import pytest
 from pytest_readiness.clock import begins
 from pytest_readiness.errors import ReadinessError, Why
 from pytest_readiness.lab.process import lab_of
-from pytest_readiness.record.store import FOLDER
+from pytest_readiness.record.facts import Flaw, digests, flaws
+from pytest_readiness.record.store import leave_refusal
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import ItemResult, Outcome
 from pytest_readiness.run.context import Context, enter, new_plan
@@ -43,7 +44,7 @@ def plan_run(config: pytest.Config) -> Context:
     running = ExitStack()
     config.add_cleanup(running.close)
     settings = load(path, supplied=running.enter_context(lab_of(path)))
-    plan = new_plan(_with_options(settings, config, resolve=True), directory, replay=False)
+    plan = new_plan(_with_options(settings, config, resolve=True), directory, replay=None)
     faults = settings.lab.faults if settings.lab is not None else None
     return enter(msgspec.structs.replace(plan, lab=faults))
 
@@ -99,7 +100,8 @@ def _plan_replay(config: pytest.Config, recorded: Path, directory: Path) -> Cont
             report.settings.values, origin=str(recorded / "report.json"), base=recorded
         )
         settings = msgspec.structs.replace(settings, sha256=report.settings.sha256)
-    plan = new_plan(_with_options(settings, config, resolve=False), directory, replay=True)
+    settings = _with_options(settings, config, resolve=False)
+    plan = new_plan(settings, directory, replay=report.run.id)
     try:
         begins(report.run.ended)
         recorded_times = {"started": begins(report.run.started), "ended": report.run.ended}
@@ -109,11 +111,21 @@ def _plan_replay(config: pytest.Config, recorded: Path, directory: Path) -> Cont
 
 
 def copy_facts(config: pytest.Config, directory: Path) -> None:
-    """Give the run directory of a replay the facts that it is judged on."""
+    """Give the run directory of a replay the facts that it is judged on.
+
+    One that is not of the run it lies in is left behind: the items that need it are errors.
+    """
     replayed = _replayed(config)
-    if replayed is not None:
-        for path in sorted((replayed / FOLDER).glob("*.json")):
-            shutil.copyfile(path, directory / FOLDER / path.name)
+    if replayed is None:
+        return
+    report = model.read(replayed / "report.json")
+    wrong = {one.name: one for one in flaws(report, replayed) if one.flaw is not Flaw.MISSING}
+    for fact in digests(replayed):
+        target = directory / fact.name
+        if fact.name in wrong:
+            leave_refusal(target, wrong[fact.name].why, report.run.ended)
+        else:
+            shutil.copyfile(replayed / fact.name, target)
 
 
 def _ini(config: pytest.Config) -> Path:

@@ -26,6 +26,7 @@ from pytest_readiness.verdict.judge import (
     judge,
     with_reason,
 )
+from pytest_readiness.verdict.relaxed import relaxed
 
 SCHEMA = "pytest-readiness/journal/v1"
 FILE = model.JOURNAL
@@ -141,6 +142,7 @@ def _report(head: Head, gathered: Gathered, laid: Laid, ended: str) -> model.Rep
         declarations=laid.declarations,
         completeness=completeness(items, gathered.reported),
         verdict=verdict,
+        relaxed=relaxed(head.settings.values, items),
     )
 
 

@@ -389,6 +389,8 @@ def report(items: tuple[Item, ...], **changes: Any) -> Report:
         declarations=(),
         completeness=Completeness(expected=len(items), reported=len(items), missing=()),
         verdict=_VERDICT,
+        relaxed=(),
+        facts=(),
     )
     return msgspec.structs.replace(base, **changes)
 

@@ -200,6 +200,7 @@ class SignedRun:
                 {key: getattr(one, key) for key in ("item", "finding", "approver", "expires")}
                 for one in used
             ],
+            "relaxedLimits": len(self.report.relaxed or ()),
             "release": {**release, "version": target.release},
             "signedAt": SIGNED_AT,
             "policy": {
