@@ -220,6 +220,8 @@ def _narrowed(config: pytest.Config) -> str | None:
         return None
     if getattr(config.option, "failedfirst", False) and config.option.maxfail:
         return "--ff with --maxfail"
+    if config.pluginmanager.is_blocked("python"):
+        return "-p no:python"
     for override in config.option.override_ini or ():
         if override.partition("=")[0].strip() in _COLLECTING:
             return f"-o {override}"

@@ -17,6 +17,7 @@ WAYS: dict[str, Any] = {
     "testpaths": {"args": ("-o", "testpaths=here")},
     "norecursedirs": {"args": ("-o", "norecursedirs=deep")},
     "ignore, in the environment": {"environment": "--ignore=deep"},
+    "no Python": {"args": ("-p", "no:python")},
     "ignore-glob": {"args": ("--ignore-glob=*deep*",)},
     "python_files, in the environment": {"environment": "-o python_files=test_shop.py"},
     "ignore, in addopts": {"ini": "[pytest]\naddopts = --ignore=deep\n"},
