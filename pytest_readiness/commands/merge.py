@@ -69,7 +69,7 @@ def main(args: Namespace) -> int:
         command=_command(args),
         moment=moment,
     )
-    _write(report, runs, args.readiness_report)
+    _write(report, runs, args.readiness_report, _key(decides))
     _print(report, args.readiness_report)
     return report.verdict.exit_code
 
@@ -90,11 +90,10 @@ def _refuse_edited(runs: Sequence[Given], main: Main) -> None:
 def _signs(run: Given, main: Main) -> bool:
     """Return whether the run has signed what it attests, as its readiness.ini or the main one says.
 
-    Nobody signs for a merge, a replay or a run that was killed; a report that says it is one of the
-    latter two gains nothing by it.
+    Nobody signs for a replay or a run that was killed, and no report gains by saying it is one.
     """
     report = run.report
-    if report.run.shards or report.run.replay is not None or Code.KILLED in report.verdict.why:
+    if report.run.replay is not None or Code.KILLED in report.verdict.why:
         return False
     sources = [report.settings.values]
     if main.ini is not None and run.environment == main.environment:
@@ -127,7 +126,15 @@ def _command(args: Namespace) -> str:
     return shlex.join(words)
 
 
-def _write(report: model.Report, runs: Sequence[Given], directory: Path) -> None:
+def _key(main: Main) -> Path | None:
+    """Return the key of the CI where this machine has it; others merge too."""
+    key = main.ini.readiness.ci_key if main.ini is not None else None
+    return key if key is not None and key.is_file() else None
+
+
+def _write(
+    report: model.Report, runs: Sequence[Given], directory: Path, ci_key: Path | None
+) -> None:
     from pytest_readiness.report.write import write_all
 
     taken = [name for name in _TAKEN if (directory / name).exists()]
@@ -141,7 +148,7 @@ def _write(report: model.Report, runs: Sequence[Given], directory: Path) -> None
             for source, target in fact_folders(run.report):
                 _copy(Path(run.path, source), directory / target)
         write_all(report, directory)
-        attest.write(directory, None)
+        attest.write(directory, ci_key)
     except OSError as error:
         raise ReadinessError(f"{directory}: cannot write: {error}") from error
 

@@ -106,6 +106,9 @@ def test_where_a_key_of_the_ci_is_named_every_run_has_signed(
     signature = project.folder / f"{STATEMENT}.sig"
     if where == "every run":
         assert readiness(project, "merge", "one", "two", "--readiness-report", "good").code == 0
+        assert readiness(project, "merge", "good", "--readiness-report", "again").code == 0
+        (project.folder / "good/attestations/test-result.statement.json.sig").unlink()
+        assert readiness(project, "merge", "good", "--readiness-report", "third").code == 4
         shutil.copy(project.folder / f"{STATEMENT}.sig".replace("two", "one"), signature)
         merged = readiness(project, "merge", "one", "two")
         assert (merged.code, f"{STATEMENT}.sig: " in merged.out) == (4, True), merged.out
