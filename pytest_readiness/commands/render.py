@@ -75,6 +75,7 @@ def _report_killed(run: Path) -> None:
 def _write(run: Path, lines: bytes) -> None:
     from pytest_readiness.record import locks
     from pytest_readiness.report import write
+    from pytest_readiness.signoff import attest
     from pytest_readiness.verdict import journal
 
     if (run / model.FILES[0]).exists():  # the run ended while its lock was waited for
@@ -87,6 +88,7 @@ def _write(run: Path, lines: bytes) -> None:
         path.unlink()
     locks.clear(run)
     write.write_all(report, run)
+    attest.write(run, None)
     there = report.completeness
     print(f"{run}: {journal.KILLED}: {report.verdict.name}")
     print(f"{there.reported} of {there.expected} items gave a result, the report names the others")

@@ -90,6 +90,7 @@ def refusals(runs: Sequence[Given], main: Main, moment: datetime) -> Iterator[st
     if main.ini is not None:
         yield from _other_release(runs[0], main.ini)
     yield from _strangers(runs, main)
+    yield from _without_evidence(runs)
     yield from _settings(inside, main)
     yield from _identities(inside)
     yield from _own_checks(inside)
@@ -168,6 +169,14 @@ def _strangers(runs: Sequence[Given], main: Main) -> Iterator[str]:
                 f"{run} is of {run.environment}: the main ini is for {main.environment}, and its "
                 "[elsewhere] sends no item there"
             )
+
+
+def _without_evidence(runs: Sequence[Given]) -> Iterator[str]:
+    """Yield a line for a pass that nothing stands behind: no run leaves one."""
+    for run in runs:
+        for item in run.report.items:
+            if item.is_unproven:
+                yield f"{run}: {item.id} passes without evidence"
 
 
 def _settings(inside: Sequence[Given], main: Main) -> Iterator[str]:

@@ -43,7 +43,7 @@ class _Asked(msgspec.Struct, frozen=True):
 
 def digests(directory: Path) -> tuple[FactDigest, ...]:
     """Return the facts that lie in a run directory, by name. Raises OSError."""
-    return tuple(_digest(path, name) for name, path in _paths(directory) if path.is_file())
+    return tuple(_digest(path, name) for name, path in paths(directory) if path.is_file())
 
 
 def flaws(report: Report, directory: Path) -> Iterator[Flawed]:
@@ -53,7 +53,7 @@ def flaws(report: Report, directory: Path) -> Iterator[Flawed]:
     a time that is none.
     """
     said = {one.name: one for one in report.facts or ()}
-    there = dict(_paths(directory))
+    there = dict(paths(directory))
     for name in sorted(there.keys() | said.keys()):
         fact = said.get(name)
         if name not in there:
@@ -66,21 +66,21 @@ def flaws(report: Report, directory: Path) -> Iterator[Flawed]:
             yield Flawed(name, Flaw.OUTSIDE, why)
 
 
-def _paths(directory: Path) -> list[tuple[str, Path]]:
+def paths(directory: Path) -> list[tuple[str, Path]]:
+    """Return name and path of each fact in a run directory, by name; locks and marks are none."""
     folder = directory / FOLDER
-    return sorted(
-        (path.relative_to(directory).as_posix(), path)
-        for path in folder.rglob("*.json")
-        if not any(
-            part.startswith(".") for part in path.relative_to(folder).parts
-        )  # marks of a run
-    )
+    found = ((path.relative_to(directory), path) for path in folder.rglob("*.json"))
+    return sorted((name.as_posix(), path) for name, path in found if not _is_hidden(name))
+
+
+def _is_hidden(name: Path) -> bool:
+    return any(part.startswith(".") for part in name.parts)
 
 
 def _altered(path: Path, said: FactDigest | None, name: str, report: Report) -> str | None:
-    if not path.is_file() or path.stat().st_size > LARGEST:  # a pipe would be waited for
-        return f"it is no file of at most {LARGEST} bytes"
     try:
+        if not path.is_file() or path.stat().st_size > LARGEST:  # a pipe would be waited for
+            return f"it is no file of at most {LARGEST} bytes"
         found = _digest(path, name)
     except OSError as error:
         return f"it cannot be read: {error.strerror or error}"

@@ -183,6 +183,12 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     environment: str | None = None
     why: str | None = None
 
+    @property
+    def is_unproven(self) -> bool:
+        """Whether it passes and nothing stands behind it; no run leaves such an item."""
+        shown = any(one.examined and one.observed and one.expected for one in self.evidence)
+        return self.outcome is Outcome.PASS and not shown
+
 
 class Completeness(msgspec.Struct, frozen=True, kw_only=True):
     """expected and reported count items of the phase; missing names those without a result."""

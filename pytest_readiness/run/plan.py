@@ -13,7 +13,7 @@ import pytest
 from pytest_readiness.clock import begins
 from pytest_readiness.errors import ReadinessError, Why
 from pytest_readiness.lab.process import lab_of
-from pytest_readiness.record.facts import Flaw, digests, flaws
+from pytest_readiness.record.facts import Flaw, flaws, paths
 from pytest_readiness.record.store import leave_refusal
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import ItemResult, Outcome
@@ -120,12 +120,13 @@ def copy_facts(config: pytest.Config, directory: Path) -> None:
         return
     report = model.read(replayed / "report.json")
     wrong = {one.name: one for one in flaws(report, replayed) if one.flaw is not Flaw.MISSING}
-    for fact in digests(replayed):
-        target = directory / fact.name
-        if fact.name in wrong:
-            leave_refusal(target, wrong[fact.name].why, report.run.ended)
+    for name, path in paths(replayed):
+        target = directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if name in wrong:
+            leave_refusal(target, wrong[name].why, report.run.ended)
         else:
-            shutil.copyfile(replayed / fact.name, target)
+            shutil.copyfile(path, target)
 
 
 def _ini(config: pytest.Config) -> Path:

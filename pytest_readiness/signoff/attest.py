@@ -19,7 +19,7 @@ from pytest_readiness.errors import ReadinessError
 from pytest_readiness.record.whole import write_whole
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import Outcome
-from pytest_readiness.signoff import report_state, statement
+from pytest_readiness.signoff import files, report_state, statement
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.ssh import sshsig
 from pytest_readiness.signoff.verify import Verification
@@ -30,6 +30,10 @@ TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 SVR = "https://in-toto.io/attestation/svr/v0.2"
 NAMESPACE = "test-result@attestation.readiness"
 VERIFIER = "urn:pytest-readiness:verify"
+
+
+class _Attested(msgspec.Struct, frozen=True):
+    subject: tuple[statement.Subject, ...]
 
 
 def write(run: Path, ci_key: Path | None) -> None:
@@ -46,6 +50,39 @@ def write(run: Path, ci_key: Path | None) -> None:
     _put(run, "test-result.statement.json", data)
     if signature is not None:
         _put(run, "test-result.statement.json.sig", signature)
+
+
+def check(run: Path, sha256: str, *, signed: bool) -> None:
+    """Hold a report against what its run attested of it. sha256: of report.json, hexadecimal.
+
+    signed: whether a run of its settings signs. A signature that is there must be good in any case,
+    by whatever key it carries. Raises ReadinessError.
+    """
+    path = run / FOLDER / "test-result.statement.json"
+    signature = path.with_name(f"{path.name}.sig")
+    data = _left(path)
+    try:
+        said = msgspec.json.decode(data, type=_Attested)
+        digest = next(one.digest["sha256"] for one in said.subject if one.name == model.FILES[0])
+    except (ValueError, RecursionError, KeyError, StopIteration) as error:
+        raise ReadinessError(f"{path}: cannot be read: {error}") from error
+    if digest != sha256:
+        raise ReadinessError(f"{run / model.FILES[0]}: it is not the report that its run attested")
+    if signed or signature.exists():
+        armored = _left(signature)
+        try:
+            sshsig.check(data, armored, NAMESPACE)
+        except ReadinessError as error:
+            raise ReadinessError(f"{signature}: {error}") from error
+
+
+def _left(path: Path) -> bytes:
+    try:
+        return files.read(path)
+    except files.Unreadable as error:
+        raise ReadinessError(
+            f"{path}: cannot be read: {error.why}; a run leaves it: take its whole directory"
+        ) from error
 
 
 def write_svr(run: Path, policy: Policy, verification: Verification) -> Path:

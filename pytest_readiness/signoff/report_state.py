@@ -124,6 +124,7 @@ def _against(report: model.Report) -> Iterator[tuple[str, list[str]]]:
         "failing without a waiver:",
         [item.id for item in failing if item.severity in closing and item.waiver is None],
     )
+    yield "passing without evidence:", [item.id for item in report.items if item.is_unproven]
     yield "without a result:", list(report.completeness.missing)
     used = {_as_item_has_it(one) for one in report.waivers if one.state is model.WaiverState.USED}
     held = [item for item in report.items if item.waiver is not None]

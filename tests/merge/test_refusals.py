@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from pytest_readiness.merge.join import Given, Main
+from pytest_readiness.results.evidence import EvidenceRecord, Outcome
 from pytest_readiness.settings import KeyOf, from_values, sections
 from pytest_readiness.targets import targets
 from pytest_readiness.written.keys import Use
-from tests.merge.merging import IDS, KUBERNETES, REST, again, merged, placeholder, refused, run
+from tests.merge.merging import IDS, KUBERNETES, REST, again, merged, of, placeholder, refused, run
 from tests.report import sample
 
 
@@ -219,6 +220,38 @@ def test_the_main_ini_decides_over_the_recorded_settings() -> None:
         "release: '2.4.0' in readiness.ini, '2.4.1' in a (run a)"
     )
     assert "release: none in readiness.ini" in refused(main, main=_ini())
+
+
+# What no run leaves
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        (),
+        (sample.proof(examined=()),),
+        (sample.proof(observed={}),),
+        (sample.proof(expected={}), sample.proof(examined=())),
+    ],
+    ids=["none", "nothing examined", "nothing observed", "in two halves"],
+)
+def test_refuses_a_pass_without_evidence_by_name(evidence: tuple[EvidenceRecord, ...]) -> None:
+    made = run("a", *IDS)
+    items = tuple(
+        msgspec.structs.replace(item, evidence=evidence) if item.id == "ch-disk" else item
+        for item in made.report.items
+    )
+    bare = msgspec.structs.replace(made, report=msgspec.structs.replace(made.report, items=items))
+    assert refused(bare) == "a (run a): ch-disk passes without evidence"
+    elsewhere = run("b", "load-throughput", environment="production")
+    assert "ch-disk passes without evidence" in refused(elsewhere, bare)
+
+
+@pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.PASS])
+def test_only_a_pass_needs_evidence(outcome: Outcome) -> None:
+    bare = sample.item("ch-disk", outcome=outcome, reason="x", evidence=())
+    report = merged(run("a", *IDS[:2], IDS[3]), run("b", bare))
+    assert of(report, "ch-disk").outcome is outcome
 
 
 # How shards ended

@@ -237,6 +237,7 @@ def report_causes(report: Json, rules: Json, at: datetime) -> set[str]:
     unready = unready or bool(owed["missing"]) or owed["reported"] < owed["expected"]
     unready = unready or any(item["outcome"] in ("error", "notchecked") for item in items)
     unready = unready or any(f["severity"] != "minor" and f["waiver"] is None for f in fails)
+    unready = unready or any(unproven(item) for item in items)
     unready = unready or (name == "READY" and any(f["waiver"] is not None for f in fails))
     unready = unready or all(item["outcome"] == "notapplicable" for item in items)
     unready = unready or report["run"]["partial"] or report["verdict"]["exit_code"] != 0
@@ -272,6 +273,12 @@ def report_causes(report: Json, rules: Json, at: datetime) -> set[str]:
         "declaration-expired": any(ended(declared["expires"], at) for declared in counting),
     }
     return {cause for cause, when in stands.items() if when}
+
+
+def unproven(item: Json) -> bool:
+    """Whether it passes and nothing is shown for it."""
+    shown = [all(one[n] for n in ("examined", "observed", "expected")) for one in item["evidence"]]
+    return item["outcome"] == "pass" and not any(shown)
 
 
 def too_loose(relaxed: list[Json] | None, allowed: bool | list[str]) -> bool:

@@ -190,6 +190,16 @@ CASES = {
     ),
     "partial": Case(Cause.NOT_READY, nothing, None, "PARTIAL", _verdict("PARTIAL")),
     "incomplete": Case(Cause.NOT_READY, nothing, None, "INCOMPLETE", _verdict("INCOMPLETE")),
+    "a pass without evidence": Case(
+        Cause.NOT_READY, nothing, None, "passing without evidence: k8s-nodes", _items()
+    ),
+    "a pass that examined nothing": Case(
+        Cause.NOT_READY,
+        nothing,
+        None,
+        "passing without evidence: k8s-nodes",
+        _items(evidence=(sample.proof(examined=()),)),
+    ),
     "an error inside": Case(
         Cause.NOT_READY,
         nothing,
