@@ -218,7 +218,7 @@ class TestNodes:
 FAST = StorageClass(name="fast", provisioner="csi.example.org", default=True)
 SLOW = StorageClass(name="slow", provisioner="csi.example.org", default=False)
 DRIVERS = CsiDrivers(names=("csi.example.org",), unreadable=())
-DATA = Claim(name="data-0", phase="Bound", storage_class="fast")
+DATA = Claim(name="data-0", phase="Bound", deleting=False, storage_class="fast")
 
 
 def classes(*items: StorageClass) -> StorageClasses:
@@ -285,6 +285,13 @@ class TestStorage:
         evidence = Evidence()
         with pytest.raises(AssertionError):
             self.check(classes(FAST), DRIVERS, claims(replace(DATA, phase=phase)), evidence)
+        assert subjects(evidence) == ["persistentvolumeclaim/data-0"]
+
+    def test_fails_and_names_the_claim_that_is_being_deleted(self) -> None:
+        evidence = Evidence()
+        with pytest.raises(AssertionError):
+            self.check(classes(FAST), DRIVERS, claims(DATA, replace(DATA, deleting=True)), evidence)
+        assert [finding.code for finding in evidence.findings] == ["claim-deleting"]
         assert subjects(evidence) == ["persistentvolumeclaim/data-0"]
 
     def test_fails_and_names_what_cannot_be_read(self) -> None:

@@ -18,7 +18,7 @@ from pytest_readiness.checklist.infrastructure.network_policies import (
     workloads,
 )
 from pytest_readiness.checklist.infrastructure.nodes import sort_nodes
-from pytest_readiness.checklist.infrastructure.storage import wrong_with_defaults
+from pytest_readiness.checklist.infrastructure.storage import claim_problems, wrong_with_defaults
 from pytest_readiness.errors import NothingExamined
 from pytest_readiness.results.evidence import Evidence
 from pytest_readiness.targets.kubernetes import versions as versions
@@ -206,7 +206,8 @@ def test_volumes_are_provisioned(
     """One default StorageClass has its driver, and every volume claim of the release is bound.
 
     A claim without a class, or with a class nobody serves, stays Pending, and so does the pod
-    that needs it; with two defaults it depends on their age which disks the data lands on.
+    that needs it; with two defaults it depends on their age which disks the data lands on. A claim
+    that is being deleted is Bound for as long as a pod uses it: the volume goes with that pod.
     """
     classes = k8s_storage_classes.items
     evidence.examined(
@@ -220,18 +221,17 @@ def test_volumes_are_provisioned(
         default_classes={c.name: c.provisioner for c in classes if c.default},
         csi_drivers=list(k8s_csi_drivers.names),
         claims=dict(Counter(claim.phase or "none" for claim in k8s_claims.items)),
+        claims_deleting=[claim.name for claim in k8s_claims.items if claim.deleting],
     )
-    evidence.expected(default_classes="exactly 1, its CSIDriver there", claims="all Bound")
+    evidence.expected(
+        default_classes="exactly 1, its CSIDriver there", claims="all Bound, none being deleted"
+    )
 
     for found in wrong_with_defaults(classes, k8s_csi_drivers.names):
         evidence.finding(*found)
     for claim in k8s_claims.items:
-        if claim.phase != "Bound":
-            evidence.finding(
-                f"persistentvolumeclaim/{claim.name}",
-                f"is {claim.phase or 'without a phase'}, class {claim.storage_class or 'default'}",
-                "claim-not-bound",
-            )
+        for problem, code in claim_problems(claim):
+            evidence.finding(f"persistentvolumeclaim/{claim.name}", problem, code)
     _find_unreadable(evidence, "storageclass", k8s_storage_classes.unreadable)
     _find_unreadable(evidence, "csidriver", k8s_csi_drivers.unreadable)
     _find_unreadable(evidence, "persistentvolumeclaim", k8s_claims.unreadable)

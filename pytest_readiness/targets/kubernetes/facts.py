@@ -117,10 +117,11 @@ class CsiDrivers(Fact, kw_only=True, frozen=True):
 
 
 class Claim(Fact, kw_only=True, frozen=True):
-    """A PersistentVolumeClaim. phase: Pending, Bound, Lost, or empty."""
+    """A PersistentVolumeClaim. phase: Pending, Bound, Lost, or empty; a deleting one is Bound."""
 
     name: str
     phase: str
+    deleting: bool
     storage_class: str | None
 
 

@@ -265,6 +265,7 @@ def _claim(wire: k8s_wire.ClaimW) -> facts.Claim:
     return facts.Claim(
         name=wire.metadata.name,
         phase=wire.status.phase,
+        deleting=wire.metadata.deletionTimestamp is not None,
         storage_class=wire.spec.storageClassName,
     )
 
