@@ -361,9 +361,24 @@ class TestDisk:
         found = self.found(disk("ch-0", "nfs", 2, 1000, remote=True))
         assert set(found) == {"disk/ch-0/nfs"}
 
-    def test_does_not_apply_to_a_read_only_disk(self) -> None:
-        web = disk("ch-0", "web", 0, 0, read_only=True)
+    def test_does_not_apply_to_a_remote_disk_that_is_read_only(self) -> None:
+        web = disk("ch-0", "web", 0, 0, read_only=True, remote=True)
         assert self.found(web, disk("ch-0", "default", 400, 1000)) == {}
+        with pytest.raises(NotApplicable, match="remote and read-only"):
+            self.found(web)
+
+    @pytest.mark.parametrize("others", [0, 1])
+    def test_fails_and_names_a_local_disk_that_is_read_only(self, others: int) -> None:
+        stuck = disk("ch-0", "default", 400, 1000, read_only=True)
+        assert self.found(stuck, *[disk("ch-1", "default", 400, 1000)] * others) == {
+            "disk/ch-0/default": "is read-only (is_read_only): the server cannot write to it"
+        }
+
+    def test_fails_and_names_a_disk_whose_free_space_is_all_reserved(self) -> None:
+        found = self.found(disk("ch-0", "a", 400, 1000), disk("ch-0", "b", 400, 1000, unreserved=0))
+        assert found == {
+            "disk/ch-0/b": "has 400 GB free, and all of it is reserved (unreserved_space 0)"
+        }
 
     def test_fails_and_names_a_broken_disk_and_one_of_unknown_size(self) -> None:
         broken = disk("ch-0", "b", 400, 1000, broken=True)

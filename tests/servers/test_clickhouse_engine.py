@@ -158,13 +158,22 @@ class TestDisks:
         assert engine.run(moved) == "cold\n"
         assert engine.judge(**ROOMY)["ch-disk"] == Judged(outcome="pass")
 
-    def test_fails_and_names_a_disk_that_is_broken(self, engine: Engine) -> None:
+    def test_fails_and_names_a_disk_that_takes_no_writes(self, engine: Engine) -> None:
         seed(engine, "disks")
-        row = "INSERT INTO system.disks (name, is_broken, free_space, total_space) VALUES "
-        engine.run(row + "('default', 0, 900, 1000), ('lost', 1, 0, 0)")
+        columns = "name, is_broken, is_read_only, free_space, unreserved_space, total_space"
+        engine.run(
+            f"INSERT INTO system.disks ({columns}) VALUES ('default', 0, 0, 900, 900, 1000), "
+            "('lost', 1, 0, 0, 0, 0), ('stuck', 0, 1, 900, 900, 1000), ('taken', 0, 0, 9, 0, 10)"
+        )
         findings = engine.judge(**ROOMY)["ch-disk"].findings
         assert sorted(findings) == sorted(
-            f"disk/{host}/lost is broken (is_broken)" for host in LIVE[:4]
+            f"disk/{host}/{said}"
+            for host in LIVE[:4]
+            for said in (
+                "lost is broken (is_broken)",
+                "stuck is read-only (is_read_only): the server cannot write to it",
+                "taken has 9e-09 GB free, and all of it is reserved (unreserved_space 0)",
+            )
         )
 
 

@@ -11,6 +11,12 @@ from datetime import datetime, timedelta
 
 from pytest_readiness.catalogue.words import Safety, Severity
 from pytest_readiness.checklist.check import check, not_applicable
+from pytest_readiness.checklist.infrastructure.disks import (
+    disk_name,
+    disk_problem,
+    must_have_room,
+    size,
+)
 from pytest_readiness.clock import rfc3339
 from pytest_readiness.results.evidence import Evidence
 from pytest_readiness.targets.clickhouse.facts import (
@@ -18,7 +24,6 @@ from pytest_readiness.targets.clickhouse.facts import (
     BackupApi,
     Backups,
     BackupState,
-    Disk,
     Disks,
     Replicas,
     ReplicatedTable,
@@ -213,26 +218,31 @@ def test_every_disk_of_every_replica_has_room(
 
     A full disk stops inserts and merges on its replica at once, and one replica's full disk is
     seen by nobody who looks at another. Each volume of a tiered policy counts: moves to a full
-    one fail. Object stores have no size and read-only disks take no writes; they are named and
-    not measured.
+    one fail. A server that can no longer write to a local disk makes it read-only by itself
+    (`local_disk_check_period_ms`). Object stores have no size, and a remote disk that is read-only
+    is meant to be; they are named and not measured.
     """
-    measured = [disk for disk in ch_disks.disks if not disk.unbounded and not disk.read_only]
+    measured = [disk for disk in ch_disks.disks if must_have_room(disk)]
     if ch_disks.disks and not measured and not any(disk.broken for disk in ch_disks.disks):
-        not_applicable("every disk is an object store without a size, or read-only")
-    evidence.examined(_disk(disk) for disk in (measured or ch_disks.disks))
+        not_applicable("every disk is an object store without a size, or remote and read-only")
+    evidence.examined(disk_name(disk) for disk in (measured or ch_disks.disks))
     evidence.observed(
-        free={_disk(disk): disk.free for disk in measured},
-        share={_disk(disk): round(disk.free_share, 4) for disk in measured},
-        not_measured=[_disk(disk) for disk in ch_disks.disks if disk not in measured],
+        free={disk_name(disk): disk.free for disk in measured},
+        unreserved={disk_name(disk): disk.unreserved for disk in measured},
+        share={disk_name(disk): round(disk.free_share, 4) for disk in measured},
+        not_measured=[disk_name(disk) for disk in ch_disks.disks if disk not in measured],
     )
     evidence.expected(
-        free=f">= {_size(ch_limits.min_free_disk)}", share=f">= {ch_limits.min_free_share:.0%}"
+        free=f">= {size(ch_limits.min_free_disk)}",
+        share=f">= {ch_limits.min_free_share:.0%}",
+        unreserved="> 0",
+        local="not read-only",
     )
 
     for disk in ch_disks.disks:
-        problem = _disk_problem(disk, ch_limits, measured=disk in measured)
+        problem = disk_problem(disk, ch_limits, measured=disk in measured)
         if problem:
-            evidence.finding(_disk(disk), *problem)
+            evidence.finding(disk_name(disk), *problem)
 
     assert not evidence.findings
 
@@ -359,30 +369,6 @@ def _backup_problem(
     if backup.state is BackupState.CREATED and at is None:
         return "has no date, so its age is unknown", "backup-undated"
     return None
-
-
-def _disk(disk: Disk) -> str:
-    return f"disk/{disk.host}/{disk.name}"
-
-
-def _disk_problem(disk: Disk, limits: ClickHouse, *, measured: bool) -> Problem | None:
-    if disk.broken:
-        return "is broken (is_broken)", "disk-broken"
-    if not measured:
-        return None
-    if disk.total <= 0:
-        return "has an unknown size (total_space 0)", "disk-size-unknown"
-    problems = []
-    if disk.free < limits.min_free_disk:
-        problems.append(f"has {_size(disk.free)} free, less than {_size(limits.min_free_disk)}")
-    if disk.free_share < limits.min_free_share:
-        share, least = f"{disk.free_share:.1%}", f"{limits.min_free_share:.0%}"
-        problems.append(f"{'and' if problems else 'has'} {share} free, less than {least}")
-    return (" ".join(problems), "disk-full") if problems else None
-
-
-def _size(number: int) -> str:
-    return f"{number / 1e9:.4g} GB"
 
 
 def _span(span: timedelta) -> str:
