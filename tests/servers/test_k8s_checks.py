@@ -51,10 +51,17 @@ def kwok_node(name: str, **spec: Any) -> Object:
     return thing("v1", "Node", name, fake, spec=spec, status=status)
 
 
-def still_node(name: str, *, ready: str = "True", size: Object = SIZE, **spec: Any) -> Object:
-    """Return a node that nobody manages: it stays as it is written here."""
+def still_node(
+    name: str,
+    *,
+    ready: str = "True",
+    size: Object = SIZE,
+    left: Object | None = None,
+    **spec: Any,
+) -> Object:
+    """Return a node that nobody manages: it stays as written here. left: less in allocatable."""
     conditions = [{"type": "Ready", "status": ready}]
-    status = {"capacity": size, "allocatable": size, "conditions": conditions}
+    status = {"capacity": size, "allocatable": size | (left or {}), "conditions": conditions}
     return thing("v1", "Node", name, spec=spec, status=status)
 
 
@@ -200,8 +207,19 @@ class TestNodes:
                 f"is tainted {ROLE}",
             ),
             (still_node("bad", size=SIZE | {"cpu": "2"}), "is too small: 2 CPU"),
+            (still_node("bad", size=SIZE | {"pods": "0"}), "takes no pods: 0 allocatable"),
+            (still_node("bad", left={"cpu": "100m"}), "keeps more than 20% of the size"),
         ],
-        ids=["not-ready", "unknown", "cordoned", "tainted", "control-plane", "small"],
+        ids=[
+            "not-ready",
+            "unknown",
+            "cordoned",
+            "tainted",
+            "control-plane",
+            "small",
+            "no-pods",
+            "reserved",
+        ],
     )
     def test_fails_and_names_the_node(self, world: World, node: Object, problem: str) -> None:
         ready_nodes(world, "n1", "n2")

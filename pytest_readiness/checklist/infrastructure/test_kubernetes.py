@@ -154,9 +154,10 @@ def test_enough_nodes_are_ready_and_large_enough(
 ) -> None:
     """Enough nodes are ready, schedulable, untainted and of the size the release needs.
 
-    With fewer, the loss of one node leaves replicas without a place. A node counts when its
-    allocatable resources reach the size or, since the kubelet reserves a part of every machine,
-    its capacity does. More nodes than needed may be out of service: they are observed only.
+    With fewer, the loss of one node leaves replicas without a place. A node counts when it takes
+    pods and its allocatable resources reach the size; or, since the kubelet reserves a part of
+    every machine, when its capacity does and no more than the stated reserve is missing from what
+    it allocates. More nodes than needed may be out of service: they are observed only.
     """
     evidence.examined(
         [*(f"node/{n.name}" for n in k8s_nodes.items), *_names("node", k8s_nodes.unreadable)]
@@ -173,7 +174,8 @@ def test_enough_nodes_are_ready_and_large_enough(
     evidence.expected(
         counted=f">= {k8s_limits.min_nodes}",
         each=f">= {k8s_limits.node_cpu} CPU and {k8s_limits.node_memory} bytes of memory, "
-        "allocatable or capacity",
+        f"allocatable; or capacity, with no more than {k8s_limits.max_node_reserve:.0%} reserved",
+        pods=">= 1 allocatable",
     )
 
     for name, problem in sorted_nodes.unclear.items():

@@ -85,6 +85,8 @@ class Node(Fact, kw_only=True, frozen=True):
     cpu_allocatable: str | None
     memory_capacity: str | None
     memory_allocatable: str | None
+    pods_capacity: str | None
+    pods_allocatable: str | None
 
 
 class Nodes(Fact, kw_only=True, frozen=True):

@@ -245,6 +245,8 @@ def _node(wire: k8s_wire.NodeW) -> facts.Node:
         cpu_allocatable=_text(allocatable.cpu),
         memory_capacity=_text(capacity.memory),
         memory_allocatable=_text(allocatable.memory),
+        pods_capacity=_text(capacity.pods),
+        pods_allocatable=_text(allocatable.pods),
     )
 
 

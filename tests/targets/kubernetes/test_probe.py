@@ -56,6 +56,8 @@ def test_every_answer_is_what_the_world_has(tmp_path: Path) -> None:
                 cpu_allocatable=None,
                 memory_capacity="8145240Ki",
                 memory_allocatable=None,
+                pods_capacity="110",
+                pods_allocatable=None,
             ),
         )
         assert [(c.name, c.default) for c in probe.storage_classes(k8s).items] == [

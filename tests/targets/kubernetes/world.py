@@ -52,7 +52,7 @@ WORLD: list[Object] = [
         metadata={"labels": {"topology.kubernetes.io/zone": "a"}},
         spec={"unschedulable": True, "taints": [{"key": "k", "effect": "NoSchedule"}]},
         status={
-            "capacity": {"cpu": "4", "memory": "8145240Ki"},
+            "capacity": {"cpu": "4", "memory": "8145240Ki", "pods": "110"},
             "conditions": [
                 {"type": "Ready", "status": "True"},
                 {"type": "KernelDeadlock", "status": "False"},
