@@ -1,7 +1,7 @@
 """Kubernetes section of the checklist: whether the cluster carries the release and keeps it apart.
 
 Subjects of findings: `node/NAME`, `storageclass/NAME`, `persistentvolumeclaim/NAME`,
-`networkpolicy/NAME`, `pod/NAME` (its controller where many pods share one fault),
+`networkpolicy/NAME`, `namespace/NAME`, `pod/NAME` (its controller where many pods share one fault),
 `service/NAMESPACE/NAME`, and `cluster` for what no object alone is to blame for.
 """
 
@@ -27,6 +27,7 @@ from pytest_readiness.targets.kubernetes.facts import (
     CsiDrivers,
     Health,
     Identity,
+    Namespaces,
     NetworkPolicies,
     Nodes,
     Pods,
@@ -250,14 +251,21 @@ def test_volumes_are_provisioned(
     reference=f"{_DOCS}/concepts/services-networking/network-policies/",
 )
 def test_every_pod_is_isolated_by_a_network_policy(
-    k8s_network_policies: NetworkPolicies, k8s_pods: Pods, evidence: Evidence
+    k8s_network_policies: NetworkPolicies,
+    k8s_namespaces: Namespaces,
+    k8s_pods: Pods,
+    evidence: Evidence,
 ) -> None:
     """A NetworkPolicy selects every pod of the release for ingress, and none opens it to all.
 
     A pod that no policy selects takes connections from every pod of the cluster. Policies add up:
-    one that allows everything undoes each deny beside it. Completed pods take no connections and
-    are left out; pods on the host's network are outside of every policy. What is judged is what
-    the policies say: whether the network plugin enforces them, the API does not tell.
+    one that allows everything undoes each deny beside it, and so do two that allow a half each.
+    Open is what lets in all but a few: less than one in 256 of the addresses of IPv4 or IPv6 is
+    kept out, or an unlabelled pod gets in from every other namespace (or from half of them and
+    from any new one), on all but one in 256 of the ports of a protocol. Completed pods take no
+    connections and are left out; pods on the host's network are outside of every policy. What is
+    judged is what the policies say: whether the network plugin enforces them, the API does not
+    tell.
     """
     pods = [group for group in k8s_pods.groups if group.phase not in COMPLETED]
     if not pods and not k8s_pods.unreadable:
@@ -274,13 +282,15 @@ def test_every_pod_is_isolated_by_a_network_policy(
         policies=len(policies),
         for_ingress=len(isolating),
         pods=sum(len(group.names) for group in pods),
+        namespaces=len(k8s_namespaces.items),
         select_no_pod=[policy.name for policy in policies if not selected(policy, pods)],
     )
     evidence.expected(policies=">= 1", pods="each selected for ingress, none opened to everybody")
 
-    for found in not_isolated(isolating, pods):
+    for found in not_isolated(isolating, pods, k8s_namespaces.items):
         evidence.finding(*found)
     _find_unreadable(evidence, "networkpolicy", k8s_network_policies.unreadable)
+    _find_unreadable(evidence, "namespace", k8s_namespaces.unreadable)
     _find_unreadable(evidence, "pod", k8s_pods.unreadable)
 
     assert not evidence.findings

@@ -135,6 +135,20 @@ class Claims(Fact, kw_only=True, frozen=True):
     unreadable: tuple[Unreadable, ...]
 
 
+class Namespace(Fact, kw_only=True, frozen=True):
+    """A namespace, which selectors know by its labels."""
+
+    name: str
+    labels: dict[str, str]
+
+
+class Namespaces(Fact, kw_only=True, frozen=True):
+    """All namespaces of the cluster."""
+
+    items: tuple[Namespace, ...]
+    unreadable: tuple[Unreadable, ...]
+
+
 class Requirement(Fact, kw_only=True, frozen=True):
     """One matchExpression."""
 

@@ -189,6 +189,23 @@ def claims(client: Client) -> facts.Claims:
     return client.ask("list volume claims", right, work)
 
 
+def namespaces(client: Client) -> facts.Namespaces:
+    """List all namespaces and their labels."""
+
+    def work(question: Question) -> facts.Namespaces:
+        found, unreadable = collect(
+            question,
+            "/api/v1/namespaces",
+            k8s_wire.Namespace,
+            lambda wire: facts.Namespace(
+                name=wire.metadata.name, labels=wire.metadata.labels or {}
+            ),
+        )
+        return facts.Namespaces(items=found, unreadable=unreadable)
+
+    return client.ask("list namespaces and their labels", Right("list", "namespaces"), work)
+
+
 def pods(client: Client) -> facts.Pods:
     """List the pods of the namespace."""
 

@@ -81,6 +81,12 @@ class Kubernetes(Section, frozen=True, kw_only=True):
             command="{kubectl} get networkpolicies -n {namespace} -o yaml",
         ),
         Question(
+            name="namespaces",
+            answer=facts.Namespaces,
+            text="list namespaces and their labels",
+            command="{kubectl} get namespaces --show-labels",
+        ),
+        Question(
             name="pods",
             answer=facts.Pods,
             text="list pods of {namespace}",

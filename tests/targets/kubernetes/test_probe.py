@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -35,6 +36,7 @@ QUESTIONS: list[Callable[[Client], Fact]] = [
     probe.csi_drivers,
     probe.claims,
     probe.network_policies,
+    probe.namespaces,
     probe.pods,
 ]
 
@@ -65,6 +67,10 @@ def test_every_answer_is_what_the_world_has(tmp_path: Path) -> None:
             ("b", False),
         ]
         assert probe.csi_drivers(k8s).names == ("x",)
+        assert probe.namespaces(k8s).items == (
+            facts.Namespace(name="kube-system", labels={}),
+            facts.Namespace(name="shop", labels={"team": "a"}),
+        )
         assert probe.claims(k8s).items == (
             facts.Claim(name="data", phase="Pending", deleting=False, storage_class="a"),
         )
@@ -247,8 +253,13 @@ class TestLists:
         assert [node.name for node in answer.items] == ["n0000", "n0002"]
         assert [item.name for item in answer.unreadable] == [name]
 
-    def test_a_policy_that_makes_no_sense_is_kept_as_unreadable(self, tmp_path: Path) -> None:
-        broken = [{"ipBlock": {"cidr": "everywhere"}}]
+    @pytest.mark.parametrize(
+        "block", [{"cidr": "everywhere"}, {"cidr": "10.0.0.0/8", "except": ["10.0.0.0/8/8"]}]
+    )
+    def test_a_policy_that_makes_no_sense_is_kept_as_unreadable(
+        self, block: dict[str, Any], tmp_path: Path
+    ) -> None:
+        broken = [{"ipBlock": block}]
         policy = POLICY | {"spec": {"podSelector": {}, "ingress": [{"from": broken}]}}
         with KubernetesApi([policy]) as api:
             answer = probe.network_policies(client(api, tmp_path))

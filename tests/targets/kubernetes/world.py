@@ -45,6 +45,7 @@ SLICE = thing(
 )
 WORLD: list[Object] = [
     KUBE_SYSTEM,
+    thing("v1", "Namespace", "shop", metadata={"labels": {"team": "a"}}),
     thing(
         "v1",
         "Node",
