@@ -233,7 +233,7 @@ class TestCheck:
         (folder / "readiness.ini").write_text(f"{INI}[lab]\n")
         assert cli.main(["check"]) == 0
         out = capsys.readouterr().out
-        assert "kubernetes lab: answers every question (9)" in out
+        assert "kubernetes lab: answers every question (10)" in out
         assert "answers every question (7)" in out
 
 
