@@ -44,6 +44,8 @@ def lab(planned: tuple[str, ...] | None, store: FactStore) -> tuple[str, ...] | 
     """
     if planned is not None:
         return planned
-    asked = targets().values()
-    known = any(target.section.is_lab(store.said(target.gate)) for target in asked)
-    return (FAULTS_UNKNOWN,) if known else None
+    for target in targets().values():
+        said = store.said(target.gate)
+        if said and target.section.is_lab(said):
+            return (FAULTS_UNKNOWN,)
+    return None
