@@ -6,6 +6,7 @@ PYTEST_DONT_REWRITE
 import re
 from datetime import UTC, datetime, timedelta
 
+SKEW = timedelta(minutes=5)  # by which clocks of two machines may differ
 _DAY = re.compile(r"\d{4}-\d\d-\d\d\Z")
 
 

@@ -56,6 +56,7 @@ class Why(StrEnum):
     XFAIL = "xfail"
     LOST = "worker-lost"
     NOT_COLLECTED = "not-collected"
+    MISSING = "missing"  # a check of the project that is owed, and that nobody brought
     LEFT_OUT = "left-out"
     NOT_RUN = "not-run"
     KILLED = "killed"

@@ -90,8 +90,12 @@ def pytest_collection_modifyitems(
         activation.add_items(session, items)
     elif "pytest_readiness.checklist.check" in sys.modules:
         # The project's own checks run as ordinary tests and need their notebook.
-        from pytest_readiness.run import fixtures
+        from pytest_readiness.errors import ReadinessError
 
+        try:
+            from pytest_readiness.run import fixtures
+        except ReadinessError as error:  # a target of another distribution
+            raise pytest.UsageError(str(error)) from error
         if not config.pluginmanager.is_registered(fixtures):
             config.pluginmanager.register(fixtures, "readiness-fixtures")
 

@@ -3,7 +3,10 @@
 PYTEST_DONT_REWRITE
 """
 
+import re
 from enum import StrEnum
+
+_SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+\Z")
 
 
 class Severity(StrEnum):
@@ -22,3 +25,8 @@ class Safety(StrEnum):
     S2 = "S2"  # a few allow-listed GETs to the application
     S3 = "S3"  # active but harmless payloads with canary accounts
     S4 = "S4"  # changes state, loads, pages or restores
+
+
+def is_slug(id: str) -> bool:
+    """Tell whether a text may be the id of an item: small words and digits with hyphens."""
+    return _SLUG.match(id) is not None

@@ -3,19 +3,19 @@
 PYTEST_DONT_REWRITE
 """
 
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn, TypeVar, cast
+from typing import NamedTuple, NoReturn, TypeVar, cast
 
 import pytest
 from _pytest.outcomes import Skipped
 
-from pytest_readiness.catalogue.words import Safety, Severity
+from pytest_readiness.catalogue.words import Safety, Severity, is_slug
 from pytest_readiness.errors import Why
 
 Function = TypeVar("Function", bound=Callable[..., None])
-_SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,18 @@ class CheckMeta:
     safety: Safety
     remediation: str
     reference: str
+
+
+class Place(NamedTuple):
+    """Where a check is declared: what its decorator has seen, whether pytest collects it or not."""
+
+    meta: CheckMeta
+    function: Callable[..., None]
+    file: str
+    line: int
+
+
+DECLARED: list[Place] = []  # since the process began, or the run before this one ended
 
 
 class NotApplicable(Skipped):
@@ -58,13 +70,21 @@ def check(
             remediation=_filled(function, "remediation", remediation),
             reference=_filled(function, "reference", reference),
         )
-        if not _SLUG.match(id):
+        if not is_slug(id):
             raise TypeError(f"{function.__qualname__}: id {id!r} is not a slug like 'k8s-nodes'")
         function.__readiness__ = meta  # type: ignore[attr-defined]
         marked = pytest.mark.item(id)(pytest.mark.safety(meta.safety.value)(function))
-        return cast(Function, pytest.mark.readiness(marked))
+        marked = cast(Function, pytest.mark.readiness(marked))
+        DECLARED.append(Place(meta, marked, *place_of(function)))
+        return marked
 
     return declare
+
+
+def place_of(function: Callable[..., None]) -> tuple[str, int]:
+    """Return file and first line of a function, whatever wraps it."""
+    code = inspect.unwrap(function).__code__
+    return code.co_filename, code.co_firstlineno
 
 
 def meta_of(function: object) -> CheckMeta | None:

@@ -69,7 +69,11 @@ def main(args: Namespace) -> int:
     Raises ReadinessError: the item takes none, something is missing or cannot be signed.
     """
     item = _item(args.item)
-    settings = load(args.readiness_ini, resolve=False) if args.readiness_ini.is_file() else None
+    settings = (
+        load(args.readiness_ini, resolve=False, stand_ins=True)
+        if args.readiness_ini.is_file()
+        else None
+    )
     policy = recorded.policy_of(settings) if settings else None
     path = args.file or (settings and settings.readiness.declarations) or FILE
     before = _bytes(path)
@@ -155,7 +159,7 @@ class _Asked:
 
     def _role(self, by: str) -> str | None:
         roles = self.policy.roles if self.policy else {}
-        mine = [role for role, recorded in roles.items() if by in recorded]
+        mine = [role for role, people in roles.items() if by in people]
         return mine[0] if len(mine) == 1 else None
 
     def _until(self, day: str) -> str | None:

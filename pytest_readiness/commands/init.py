@@ -60,10 +60,10 @@ def main(args: Namespace) -> int:
         print(rbac(), end="")
         return 0
     if args.signoff:
-        from pytest_readiness.signoff.policy import template
+        from pytest_readiness.signoff import template
 
         output = args.output or Path("signoff.toml")
-        _write(output, template(), force=args.force)
+        _write(output, template.text(), force=args.force)
         print(_NEXT.format(output=output, signers=output.with_name("allowed_signers")))
         return 0
     output = args.output or Path("readiness.ini")

@@ -4,16 +4,21 @@ PYTEST_DONT_REWRITE
 """
 
 import json
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 
 from pytest_readiness import catalogue
 from pytest_readiness.catalogue import CatalogueItem
 from pytest_readiness.checklist.discovery import DiscoveredCheck, checks
-from pytest_readiness.text import suggestion
+from pytest_readiness.settings import load
+from pytest_readiness.settings.sections import OWN_CHECKS
+from pytest_readiness.text import plural, suggestion
 from pytest_readiness.written.keys import DURATION
 
+INI = Path("readiness.ini")
 NO_CHECK = "no check yet"
 _CHECK, _DECLARATION = "check", "declaration"
 _JUDGED = {_CHECK: "by a check", _DECLARATION: "by a declaration", NO_CHECK: NO_CHECK}
@@ -25,10 +30,18 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="a JSON array, an object an item")
     parser.add_argument("--phase", choices=list(phases), help=", ".join(phases), metavar="P")
     parser.add_argument("--section", type=_section, help="a section or a subsection", metavar="S")
+    parser.add_argument(
+        "--own",
+        action="store_true",
+        help="print the section [own_checks] of readiness.ini for the checks that pytest collects "
+        "here, and nothing else",
+    )
 
 
 def main(args: Namespace) -> int:
-    """Print the list; return 0."""
+    """Print the list; return 0, or pytest's code where --own cannot collect."""
+    if args.own:
+        return _own()
     items = [
         item
         for item in catalogue.load()
@@ -38,9 +51,38 @@ def main(args: Namespace) -> int:
     found = checks()
     if args.json:
         print(json.dumps([_record(item, found.get(item.id)) for item in items], indent=2))
-    else:
-        print("\n".join(_lines(items, found)))
+        return 0
+    print("\n".join(_lines(items, found)))
+    if (owed := _owed()) and args.section is None:
+        print(f"\n[{OWN_CHECKS}] of {INI}: {plural(len(owed), 'check')} of your own")
+        print("\n".join(f"  {id:<27}{title}" for id, title in owed.items()))
     return 0
+
+
+def _own() -> int:
+    """Print the section for the checks of the project, by a collection of pytest's own."""
+    import pytest
+
+    from pytest_readiness.run.own import Titles
+
+    titles = Titles()
+    code = pytest.main(["--collect-only", "-p", "no:terminal"], plugins=[titles])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        print(
+            "not everything could be collected: `pytest --collect-only` says why", file=sys.stderr
+        )
+        return int(code)
+    print(f"[{OWN_CHECKS}]")
+    for id, title in sorted(titles.found.items()):
+        print(f"{id} = {title}")
+    return 0
+
+
+def _owed() -> dict[str, str]:
+    """Return the checks that ./readiness.ini owes, none where it says nothing."""
+    if not INI.is_file():
+        return {}
+    return load(INI, resolve=False, stand_ins=True).own_checks or {}
 
 
 def _section(word: str) -> str:

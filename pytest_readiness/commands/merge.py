@@ -18,6 +18,7 @@ from pytest_readiness.results import model
 from pytest_readiness.settings import from_values, load
 from pytest_readiness.signoff import attest
 from pytest_readiness.verdict import journal
+from pytest_readiness.verdict.judge import Code
 
 # What a run, a merge or a signature leaves; none of it may be taken for this merge's.
 _TAKEN = (
@@ -28,7 +29,6 @@ _TAKEN = (
     model.ATTESTATIONS,
     model.ENVELOPES,
 )
-
 
 INI = Path("readiness.ini")
 
@@ -59,15 +59,17 @@ def main(args: Namespace) -> int:
     if args.readiness_ini is None and INI.is_file():
         args.readiness_ini = INI
     runs = [_given(path) for path in args.runs]
+    decides = _main(args.readiness_ini, runs[0])
+    _refuse_edited(runs, decides)
     moment = now()
     report = merge(
         runs,
-        _main(args.readiness_ini, runs[0]),
+        decides,
         id=f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
         command=_command(args),
         moment=moment,
     )
-    _write(report, runs, args.readiness_report)
+    _write(report, runs, args.readiness_report, _key(decides))
     _print(report, args.readiness_report)
     return report.verdict.exit_code
 
@@ -76,14 +78,32 @@ def _given(path: Path) -> Given:
     file = path / model.FILES[0]
     report = model.read(file)
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    if attest.attested(path) not in (None, sha256):
-        raise ReadinessError(f"{file}: it is not the report that its run attested")
     return Given(report=report, sha256=sha256, path=str(path))
+
+
+def _refuse_edited(runs: Sequence[Given], main: Main) -> None:
+    """Raise ReadinessError for a report that is not the one that its run attested."""
+    for run in runs:
+        attest.check(Path(run.path), run.sha256, signed=_signs(run, main))
+
+
+def _signs(run: Given, main: Main) -> bool:
+    """Return whether the run has signed what it attests, as its readiness.ini or the main one says.
+
+    Nobody signs for a replay or a run that was killed, and no report gains by saying it is one.
+    """
+    report = run.report
+    if report.run.replay is not None or Code.KILLED in report.verdict.why:
+        return False
+    sources = [report.settings.values]
+    if main.ini is not None and run.environment == main.environment:
+        sources.append(main.ini.values)
+    return any("ci_key" in values.get("readiness", {}) for values in sources)
 
 
 def _main(ini: Path | None, first: Given) -> Main:
     if ini is not None:
-        settings = load(ini, resolve=False)
+        settings = load(ini, resolve=False, stand_ins=True)
     else:
         settings = from_values(
             first.report.settings.values,
@@ -106,7 +126,15 @@ def _command(args: Namespace) -> str:
     return shlex.join(words)
 
 
-def _write(report: model.Report, runs: Sequence[Given], directory: Path) -> None:
+def _key(main: Main) -> Path | None:
+    """Return the key of the CI where this machine has it; others merge too."""
+    key = main.ini.readiness.ci_key if main.ini is not None else None
+    return key if key is not None and key.is_file() else None
+
+
+def _write(
+    report: model.Report, runs: Sequence[Given], directory: Path, ci_key: Path | None
+) -> None:
     from pytest_readiness.report.write import write_all
 
     taken = [name for name in _TAKEN if (directory / name).exists()]
@@ -120,6 +148,7 @@ def _write(report: model.Report, runs: Sequence[Given], directory: Path) -> None
             for source, target in fact_folders(run.report):
                 _copy(Path(run.path, source), directory / target)
         write_all(report, directory)
+        attest.write(directory, ci_key)
     except OSError as error:
         raise ReadinessError(f"{directory}: cannot write: {error}") from error
 

@@ -75,6 +75,7 @@ def _report_killed(run: Path) -> None:
 def _write(run: Path, lines: bytes) -> None:
     from pytest_readiness.record import locks
     from pytest_readiness.report import write
+    from pytest_readiness.signoff import attest
     from pytest_readiness.verdict import journal
 
     if (run / model.FILES[0]).exists():  # the run ended while its lock was waited for
@@ -87,6 +88,7 @@ def _write(run: Path, lines: bytes) -> None:
         path.unlink()
     locks.clear(run)
     write.write_all(report, run)
+    attest.write(run, None)
     there = report.completeness
     print(f"{run}: {journal.KILLED}: {report.verdict.name}")
     print(f"{there.reported} of {there.expected} items gave a result, the report names the others")
@@ -107,6 +109,8 @@ def _with_facts(report: model.Report, run: Path) -> model.Report:
     """Return the report with what the folder of facts says of its target, and of its requests."""
     from msgspec.structs import replace
 
+    from pytest_readiness.clock import begins
+    from pytest_readiness.record.facts import digests
     from pytest_readiness.record.identity import identity, lab
     from pytest_readiness.record.redact import Redactor, redactions
     from pytest_readiness.record.store import FOLDER, FactStore
@@ -114,9 +118,18 @@ def _with_facts(report: model.Report, run: Path) -> model.Report:
 
     store = FactStore(run, Redactor(b""), deadline=None, recorded=True)
     shown = redactions(report.items, run / FOLDER)
+    facts = digests(run)
+    # The last answer may be there and what it was needed for not be judged.
+    times = [report.run.ended, *(one.asked_at for one in facts if one.asked_at is not None)]
     return replace(
         report,
-        run=replace(report.run, lab=lab(report.run.lab, store), redactions=shown),
+        run=replace(
+            report.run,
+            ended=max(times, key=begins),
+            lab=lab(report.run.lab, store),
+            redactions=shown,
+        ),
         target=replace(report.target, identity=identity(store)),
         traffic=model.traffic(traffic.read(run / FOLDER)),
+        facts=facts,
     )

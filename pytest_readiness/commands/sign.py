@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DECISIONS = ("approved", "approved-with-waivers", "rejected")
 FORMATS = ("sshsig", "dsse", "both")
+REJECTED = DECISIONS[2]
 AGENT = "agent"
 INI = Path("readiness.ini")
 POLICY = Path("signoff.toml")
@@ -49,6 +50,7 @@ def main(args: Namespace) -> int:
 
     Raises ReadinessError: usage, or a signature that would not count.
     """
+    from pytest_readiness.report.pages import refuse_altered
     from pytest_readiness.report.write import render_files
     from pytest_readiness.signoff import request, screen
     from pytest_readiness.signoff.policy import load
@@ -65,6 +67,8 @@ def main(args: Namespace) -> int:
         formats=FORMATS[:2] if args.format == "both" else (args.format,),
         at=at,
     )
+    if args.decision != REJECTED:
+        refuse_altered(args.run)  # what the person has read may be another report
     print("\n".join(screen.lines(asked.report, asked.seen, at)))
     print("\n".join(map(flat, _replaced(asked))))
     answer = _answer(asked, args)
@@ -91,7 +95,7 @@ def _key(text: str) -> Path:
 def _policy() -> Path:
     from pytest_readiness.settings import load
 
-    found = load(INI, resolve=False).readiness.signoff if INI.is_file() else None
+    found = load(INI, resolve=False, stand_ins=True).readiness.signoff if INI.is_file() else None
     return found or POLICY
 
 

@@ -39,6 +39,7 @@ def main(args: Namespace) -> int:
     import msgspec
 
     from pytest_readiness.clock import now
+    from pytest_readiness.report.pages import held
     from pytest_readiness.signoff import answer, by_hand
     from pytest_readiness.signoff import policy as policies
     from pytest_readiness.signoff.verify import verify
@@ -51,7 +52,7 @@ def main(args: Namespace) -> int:
             raise
         return 0
     policy = policies.load(args.policy)
-    found = verify(args.run, policy, args.at or now())
+    found = held(verify(args.run, policy, args.at or now()), args.run)
     if args.json:
         # ASCII: what a terminal's encoding lacks would be escaped in a way that is not JSON.
         print(json.dumps(msgspec.to_builtins(found), indent=2, sort_keys=True))

@@ -27,6 +27,7 @@ from pytest_readiness.results.model import Item, Report
 from pytest_readiness.verdict.end import end_of
 from pytest_readiness.verdict.gathered import OWN_SECTION, was_asked
 from pytest_readiness.verdict.judge import completeness, judge
+from pytest_readiness.verdict.relaxed import in_order, relaxed
 from pytest_readiness.written.keys import DURATION
 
 __all__ = ["Given", "Main", "fact_folders", "merge"]
@@ -79,19 +80,24 @@ def merge(runs: Sequence[Given], main: Main, *, id: str, command: str, moment: d
     ids = {item.id for item in items}
     verdict = judge(items, selected=ids, missing=lost, narrowed=None, waivers=waived)
     first = inside[0].report
+    settings = _settings(inside, main)
     return Report(
         schema=model.SCHEMA,
         tool=model.Tool(name="pytest-readiness", version=version("pytest-readiness")),
         run=_run(ordered, id, command),
-        target=msgspec.structs.replace(first.target, identity=_identity(inside)),
+        target=msgspec.structs.replace(
+            first.target, identity=_identity(inside), same=_same(inside)
+        ),
         checklist=first.checklist,
-        settings=_settings(inside, main),
+        settings=settings,
         items=items,
         waivers=waived,
         declarations=declarations(ordered, main, moment),
         completeness=completeness(items, reported),
         verdict=_with_ends(verdict, ordered, main),
         traffic=_traffic(ordered),
+        relaxed=_relaxed(ordered, settings, items),
+        facts=_fact_digests(ordered),
     )
 
 
@@ -184,9 +190,14 @@ def _record(record: EvidenceRecord, folder: str | None, environment: str | None)
     source, fact = record.source, record.fact
     if environment is not None:
         source = f"{environment}: {source}"
-    if folder is not None and fact is not None:
-        fact = f"{_FACTS}{folder}/{fact.removeprefix(_FACTS)}"
+    if fact is not None:
+        fact = _moved(fact, folder)
     return msgspec.structs.replace(record, source=source, fact=fact)
+
+
+def _moved(fact: str, folder: str | None) -> str:
+    """Return the name of a fact in the folder of its run, None: it lies there already."""
+    return fact if folder is None else f"{_FACTS}{folder}/{fact.removeprefix(_FACTS)}"
 
 
 def _items(inside: Sequence[Given], chosen: Mapping[str, _Candidate]) -> Iterator[Item]:
@@ -218,6 +229,7 @@ def _run(ordered: Sequence[Given], id: str, command: str) -> model.Run:
         lab=tuple(sorted({fault for lab in faults for fault in lab})) if faults else None,
         redactions=sum(run.redactions for run in runs),
         shards=tuple(shards),
+        replay=", ".join(sorted({run.replay for run in runs if run.replay is not None})) or None,
     )
 
 
@@ -244,6 +256,30 @@ def _traffic(runs: Iterable[Given]) -> tuple[model.Traffic, ...]:
     return model.traffic(counts)
 
 
+def _fact_digests(runs: Iterable[Given]) -> tuple[model.FactDigest, ...] | None:
+    """Return the facts of all runs where the merge has them, None where one says nothing of its."""
+    found: list[model.FactDigest] = []
+    for run in runs:
+        if run.report.facts is None:
+            return None
+        folder = None if run.report.run.shards else run.report.run.id
+        found += (
+            msgspec.structs.replace(one, name=_moved(one.name, folder)) for one in run.report.facts
+        )
+    return tuple(sorted(found, key=lambda one: one.name))
+
+
+def _relaxed(
+    runs: Iterable[Given], settings: model.SettingsUsed, items: Sequence[Item]
+) -> tuple[model.Relaxed, ...]:
+    """Return what any of the runs had relaxed, also one of a version that did not say it."""
+    found = [*relaxed(settings.values, items)]
+    for run in runs:
+        report = run.report
+        found += (*relaxed(report.settings.values, report.items), *(report.relaxed or ()))
+    return in_order(found)
+
+
 def _identity(inside: Sequence[Given]) -> dict[str, str]:
     """Return what the systems say of themselves; a cluster may answer by several of its servers."""
     said: dict[str, dict[str, None]] = {}
@@ -251,6 +287,15 @@ def _identity(inside: Sequence[Given]) -> dict[str, str]:
         for target, words in run.report.target.identity.items():
             said.setdefault(target, {}).update(dict.fromkeys(words.split("; ")))
     return {target: "; ".join(sorted(words)) for target, words in sorted(said.items())}
+
+
+def _same(inside: Sequence[Given]) -> dict[str, dict[str, str]]:
+    """Return what the runs agree in, which is what any of them has said."""
+    said: dict[str, dict[str, str]] = {}
+    for run in inside:
+        for target, fields in run.report.target.same.items():
+            said.setdefault(target, {}).update(fields)
+    return {target: dict(sorted(said[target].items())) for target in sorted(said)}
 
 
 def _settings(inside: Sequence[Given], main: Main) -> model.SettingsUsed:

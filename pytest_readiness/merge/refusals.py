@@ -13,7 +13,8 @@ import msgspec
 from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.clock import begins, ends, rfc3339
 from pytest_readiness.results.model import Report
-from pytest_readiness.settings import Settings, key_of
+from pytest_readiness.settings import Settings, key_of, sections
+from pytest_readiness.settings.sections import ITEM_SECTIONS
 from pytest_readiness.targets import targets
 from pytest_readiness.verdict.gathered import OWN_SECTION
 from pytest_readiness.written.keys import Use
@@ -89,6 +90,7 @@ def refusals(runs: Sequence[Given], main: Main, moment: datetime) -> Iterator[st
     if main.ini is not None:
         yield from _other_release(runs[0], main.ini)
     yield from _strangers(runs, main)
+    yield from _without_evidence(runs)
     yield from _settings(inside, main)
     yield from _identities(inside)
     yield from _own_checks(inside)
@@ -169,7 +171,19 @@ def _strangers(runs: Sequence[Given], main: Main) -> Iterator[str]:
             )
 
 
+def _without_evidence(runs: Sequence[Given]) -> Iterator[str]:
+    """Yield a line for a pass that nothing stands behind: no run leaves one."""
+    for run in runs:
+        for item in run.report.items:
+            if item.is_unproven:
+                yield f"{run}: {item.id} passes without evidence"
+
+
 def _settings(inside: Sequence[Given], main: Main) -> Iterator[str]:
+    written = {section for _, values in _sources(inside, main) for section in values}
+    for section in sorted(written - sections().keys() - ITEM_SECTIONS.keys()):
+        # What of it is a limit, and what its runs must agree in, nobody here can say.
+        yield f"[{section}] is of a distribution that is not installed here"
     set_by: dict[tuple[str, str], tuple[str, str]] = {}
     for name, values in _sources(inside, main):
         for section, keys in values.items():
@@ -192,7 +206,8 @@ def _may_differ(section: str, key: str, inside: Sequence[Given], main: Main) -> 
             return section == "readiness"
         case Use.PLACE:  # a lab that a run starts for itself is somewhere else each time
             return section in targets() and all(
-                "lab" in run.report.settings.values for run in inside
+                run.report.run.lab is not None and "lab" in run.report.settings.values
+                for run in inside
             )
         case _:
             return False
@@ -226,17 +241,16 @@ def _sources(
 
 def _identities(inside: Sequence[Given]) -> Iterator[str]:
     """Yield a line for two systems in the place of one: each would be judged by half."""
-    for name, target in targets().items():
-        for key, what in target.section.SAME.items():
-            said = re.compile(rf"(?:^|\s){key}=(\S+)")
-            found = [
-                (match[1], run)
-                for run in inside
-                if (match := said.search(run.report.target.identity.get(name, "")))
-            ]
-            for (one, first), (other, run) in pairwise(found):
-                if one != other:
-                    yield f"{name}: {what} {one} in {first}, {other} in {run}"
+    found: dict[tuple[str, str], list[tuple[str, Given]]] = {}
+    for run in inside:
+        for name, fields in run.report.target.same.items():
+            for key, value in fields.items():
+                found.setdefault((name, key), []).append((value, run))
+    for (name, key), said in found.items():
+        what = targets()[name].section.SAME.get(key, key) if name in targets() else key
+        for (one, first), (other, run) in pairwise(said):
+            if one != other:
+                yield f"{name}: {what} {one} in {first}, {other} in {run}"
 
 
 def _own_checks(inside: Sequence[Given]) -> Iterator[str]:

@@ -3,6 +3,8 @@
 PYTEST_DONT_REWRITE
 """
 
+import json
+
 from pytest_readiness.record.store import FactStore
 from pytest_readiness.targets import targets
 
@@ -18,6 +20,22 @@ def identity(store: FactStore) -> dict[str, str]:
     }
 
 
+def same(store: FactStore) -> dict[str, dict[str, str]]:
+    """Return what all runs of one environment agree in: target -> field -> its recorded value.
+
+    Text as it is, anything else as JSON; what a system has not said is not there.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name, target in targets().items():
+        said = store.said(target.gate)
+        for key in target.section.SAME:
+            if said.get(key) is not None:
+                value = said[key]
+                text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+                found.setdefault(name, {})[key] = text
+    return found
+
+
 def lab(planned: tuple[str, ...] | None, store: FactStore) -> tuple[str, ...] | None:
     """Return the faults of the lab that was asked, None where no lab was.
 
@@ -26,6 +44,8 @@ def lab(planned: tuple[str, ...] | None, store: FactStore) -> tuple[str, ...] | 
     """
     if planned is not None:
         return planned
-    asked = targets().values()
-    known = any(target.section.is_lab(store.said(target.gate)) for target in asked)
-    return (FAULTS_UNKNOWN,) if known else None
+    for target in targets().values():
+        said = store.said(target.gate)
+        if said and target.section.is_lab(said):
+            return (FAULTS_UNKNOWN,)
+    return None

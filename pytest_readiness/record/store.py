@@ -245,6 +245,24 @@ class FactStore:
             _unreadable(path, str(error))
 
 
+def leave_refusal(path: Path, cause: str, at: str) -> None:
+    """Record in the place of a fact that it is not to be believed. at: RFC 3339."""
+    refusal = _distrust(path, cause, "Replay a copy of the run as it was written.")
+    record = Record(
+        schema=SCHEMA,
+        name=path.stem,
+        target=refusal.target,
+        source=refusal.target,
+        question=refusal.question,
+        command=f"sha256sum {refusal.target}",
+        type="",
+        asked_at=at,
+        duration=0.0,
+        refusal=refusal,
+    )
+    _write(path, record)
+
+
 def _load(path: Path) -> Record:
     try:
         record = msgspec.json.decode(path.read_bytes(), type=Record)
@@ -256,12 +274,17 @@ def _load(path: Path) -> Record:
 
 
 def _unreadable(path: Path, problem: str) -> NoReturn:
-    raise ProbeError(
-        ProbeErrorKind.MALFORMED,
+    advice = "Replay with the version of pytest-readiness that recorded it."
+    raise _distrust(path, problem, advice).error()
+
+
+def _distrust(path: Path, cause: str, advice: str) -> Refusal:
+    return Refusal(
+        kind=ProbeErrorKind.MALFORMED,
         target=f"{FOLDER}/{path.name}",
         question="read the recorded fact",
-        cause=problem,
-        advice="Replay with the version of pytest-readiness that recorded it.",
+        cause=cause,
+        advice=advice,
         stops_target=False,
     )
 

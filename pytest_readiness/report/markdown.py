@@ -89,13 +89,17 @@ def _summary(report: Report, sha256: str) -> Iterator[str]:
     target, run, owed = report.target, report.run, report.completeness
     yield f"# {inline(view.title(report))}"
     yield ""
-    yield f"**{inline(report.verdict.name)}** (exit code {report.verdict.exit_code})"
+    ends = f"(exit code {report.verdict.exit_code}){view.below(report)}"
+    yield f"**{inline(view.verdict(report))}** {ends}"
     yield ""
     yield from (f"- {inline(reason)}" for reason in report.verdict.reasons)
     yield ""
     if run.lab is not None:
         faults = ", ".join(code(fault) for fault in run.lab) or "none"
         yield f"**LAB**: answers of the reference platform on loopback, faults: {faults}."
+        yield ""
+    if run.replay is not None:
+        yield f"**REPLAY**: judged again from the facts that run {code(run.replay)} recorded."
         yield ""
     if run.partial:
         yield f"**A selection, never a release decision**: {code(run.selection or '-')}"
@@ -168,6 +172,7 @@ def _unanswered(report: Report) -> Iterator[str]:
             yield ""
     yield from _listed("Waivers that cover nothing", view.idle_waivers(report))
     yield from _listed("Declarations to look at", view.noted_declarations(report))
+    yield from _listed("Limits below the checklist", view.relaxed(report))
     if waived:
         yield "## What fails under a waiver"
         yield ""
@@ -246,7 +251,8 @@ def _proof(proof: EvidenceRecord, detail: _Detail) -> Iterator[str]:
 def _findings(item: Item, detail: _Detail) -> Iterator[str]:
     for finding in item.findings[: detail.entries]:
         problem = inline(view.cut(finding.problem, detail.characters))
-        yield f"  - {code(view.cut(finding.subject, detail.characters))}: {problem}"
+        coded = f" ({code(finding.code)})" if finding.code else ""
+        yield f"  - {code(view.cut(finding.subject, detail.characters))}: {problem}{coded}"
     if len(item.findings) > detail.entries:
         yield f"  - and {len(item.findings) - detail.entries} more in report.json"
 

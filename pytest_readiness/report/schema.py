@@ -49,10 +49,15 @@ def _tighten(definition: dict[str, Any], *, whole: bool) -> None:
         definition["required"] = list(properties)
     for name in properties:
         if name in _TIMES:
-            properties[name] = {"type": "string", "format": "date-time"}
+            _time(properties[name])
         elif name == "sha256" and properties[name].get("type") == "string":  # not one people write
             properties[name] = dict(_SHA256)
         properties[name].pop("default", None)
+
+
+def _time(definition: dict[str, Any]) -> None:
+    """Make text a time, also where it may be null."""
+    definition.get("anyOf", [definition])[0]["format"] = "date-time"
 
 
 if __name__ == "__main__":

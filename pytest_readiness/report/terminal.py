@@ -51,6 +51,7 @@ def lines(report: Report, width: int, report_dir: str) -> list[Line]:
         *_groups("not checked", Style.YELLOW, view.unchecked(report), width),
         *_listed("waivers that cover nothing", view.idle_waivers(report), width),
         *_listed("declarations to look at", view.noted_declarations(report), width),
+        *_listed("limits below the checklist", view.relaxed(report), width),
         *_waived(report, width),
         *_groups("could not ask", Style.YELLOW, view.root_causes(report), width),
         *_failures(report, width),
@@ -172,14 +173,15 @@ def _advice(advice: str | None, width: int) -> Iterator[Line]:
 
 
 def _verdict(report: Report, width: int, report_dir: str) -> Iterator[Line]:
-    lab = "LAB: " if report.run.lab is not None else ""
     style = _VERDICT.get(report.verdict.name, Style.YELLOW)
     owed = report.completeness
     yield ()
     if owed.missing:  # each of them stands above, under what was not checked
         text = f"{owed.reported} of {owed.expected} items gave a result"
         yield from _plain(wrap(text, width, 0, 2))
-    for line in wrap(f"{lab}{report.verdict.name} (exit code {report.verdict.exit_code})", width):
+    code = f"(exit code {report.verdict.exit_code})"
+    said = f"{view.verdict(report)} {code}{view.below(report)}"
+    for line in wrap(said, width):
         yield ((line, style),)
     for reason in report.verdict.reasons:
         yield from _plain(wrap(f"- {reason}", width, 2, 4))

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.results.evidence import Json, Outcome
 from pytest_readiness.results.model import DeclarationState, Item, ListedWaiver, Report, WaiverState
-from pytest_readiness.text import took
+from pytest_readiness.text import flat, plural, took
 
 SHOWN = 20  # entries of a long list that a rendering shows; report.json has them all
 TEXT = 500  # characters of one observed value that a rendering shows
@@ -116,9 +116,27 @@ class Group:
 
 
 def title(report: Report) -> str:
-    """Return the title of a report; one made on the lab says so first."""
-    lab = "LAB: " if report.run.lab is not None else ""
-    return f"{lab}{report.target.system} readiness"
+    """Return the title of a report; one of the lab, or of a replay, says so first."""
+    return f"{_marks(report)}{report.target.system} readiness"
+
+
+def verdict(report: Report) -> str:
+    """Return the name of the verdict; one of the lab, or of a replay, says so first."""
+    return f"{_marks(report)}{report.verdict.name}"
+
+
+def below(report: Report) -> str:
+    """Return what the line of the verdict says of limits below the checklist, "" without any."""
+    number = len(report.relaxed or ())
+    return f", {plural(number, 'limit')} below the checklist" if number else ""
+
+
+def relaxed(report: Report) -> tuple[tuple[str, str], ...]:
+    """Return each limit below the checklist: section and key, and both values in words."""
+    return tuple(
+        (f"[{one.section}] {one.key}", f"{flat(one.value)}, the checklist has {one.checklist}")
+        for one in report.relaxed or ()
+    )
 
 
 def heading(name: str) -> str:
@@ -273,6 +291,11 @@ def lasted(report: Report) -> str | None:
         return took((datetime.fromisoformat(report.run.ended) - started).total_seconds())
     except (ValueError, TypeError):
         return None
+
+
+def _marks(report: Report) -> str:
+    lab = "LAB: " if report.run.lab is not None else ""
+    return f"{lab}REPLAY: " if report.run.replay is not None else lab
 
 
 def _by(items: Sequence[Item], field: str) -> dict[str, tuple[Item, ...]]:

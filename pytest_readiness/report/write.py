@@ -10,6 +10,8 @@ from pytest_readiness.results.model import FILES, Report, decode, encode, read
 from pytest_readiness.signoff import state
 
 _JSON, _HTML, _MARKDOWN = FILES
+# Where a page begins to say who has signed; text of a report is escaped, and cannot be it.
+_SIGNATURES = {_HTML: b'<section id="signoff"', _MARKDOWN: b"\n## Sign-Off\n"}
 
 
 def write_all(report: Report, directory: Path) -> None:
@@ -23,12 +25,37 @@ def write_all(report: Report, directory: Path) -> None:
     render_files(directory)
 
 
-def render_files(directory: Path) -> tuple[Path, Path]:
+def render_files(directory: Path) -> tuple[Path, ...]:
     """Render report.html and report.md from report.json and the signatures beside it.
 
     The same directory gives the same bytes each time.
     Returns their paths. Raises ReadinessError when report.json cannot be read.
     """
+    pages = _pages(directory)
+    for page, data in pages.items():
+        write_whole(page, data)
+    return tuple(pages)
+
+
+def altered_pages(directory: Path, *, signatures: bool) -> list[str]:
+    """Return the names of pages that are not what report.json renders to.
+
+    signatures: with the part that says who has signed, which a signature by another tool makes
+    old. A page that is not there is none. Raises ReadinessError, OSError.
+    """
+    return [
+        page.name
+        for page, data in _pages(directory).items()
+        if page.exists()
+        and _part(page.read_bytes(), page.name, signatures) != _part(data, page.name, signatures)
+    ]
+
+
+def _part(page: bytes, name: str, signatures: bool) -> bytes:
+    return page if signatures else page.partition(_SIGNATURES[name])[0]
+
+
+def _pages(directory: Path) -> dict[Path, bytes]:
     source = directory / _JSON
     try:
         data = source.read_bytes()
@@ -37,10 +64,10 @@ def render_files(directory: Path) -> tuple[Path, Path]:
         raise
     report, sha256 = decode(data, source), hashlib.sha256(data).hexdigest()
     said = state.read(directory, sha256)
-    pages = directory / _HTML, directory / _MARKDOWN
-    for page, render in zip(pages, (html.render, markdown.render), strict=True):
-        write_whole(page, render(report, sha256, said).encode())
-    return pages
+    return {
+        directory / _HTML: html.render(report, sha256, said).encode(),
+        directory / _MARKDOWN: markdown.render(report, sha256, said).encode(),
+    }
 
 
 def _write_once(path: Path, data: bytes) -> None:

@@ -42,7 +42,8 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """lab: names of the faults where the run asked the lab (empty list: healthy), else None.
 
-    shards: the runs that this one was merged from, none for a run of its own.
+    shards: the runs that this one was merged from, none for a run of its own. replay: id of the run
+    whose facts were judged again, of several by a comma; None where the systems were asked.
     """
 
     id: str
@@ -56,10 +57,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     lab: tuple[str, ...] | None
     redactions: int
     shards: tuple[Shard, ...] = ()
+    replay: str | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """identity: what the systems say of themselves, e.g. {"kubernetes": "6f0c... at https://..."}."""
+    """identity: what the systems say of themselves, e.g. {"kubernetes": "6f0c... at https://..."}.
+
+    same: target -> field -> the part of it in which all runs of one environment agree.
+    """
 
     system: str
     environment: str
@@ -68,6 +73,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     commit: str | None
     image: str | None
     identity: dict[str, str]
+    same: dict[str, dict[str, str]] = {}
 
 
 class Digest(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +183,12 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     environment: str | None = None
     why: str | None = None
 
+    @property
+    def is_unproven(self) -> bool:
+        """Whether it passes and nothing stands behind it; no run leaves such an item."""
+        shown = any(one.examined and one.observed and one.expected for one in self.evidence)
+        return self.outcome is Outcome.PASS and not shown
+
 
 class Completeness(msgspec.Struct, frozen=True, kw_only=True):
     """expected and reported count items of the phase; missing names those without a result."""
@@ -198,6 +210,30 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
+class FactDigest(msgspec.Struct, frozen=True, kw_only=True):
+    """A recorded fact. name: as evidence has it, `facts/k8s_nodes.json`. sha256: of its bytes.
+
+    asked_at: as the fact says; None where it says no time.
+    """
+
+    name: str
+    sha256: str
+    asked_at: str | None
+
+
+class Relaxed(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit of readiness.ini that lets more through than the checklist's own.
+
+    value: as written. checklist: the checklist's own value. Where section is `not_applicable`, key
+    is a blocker and value the reason for which it is left out.
+    """
+
+    section: str
+    key: str
+    value: str
+    checklist: str
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """name: READY, READY WITH WAIVERS, NOT READY, INCOMPLETE or PARTIAL.
 
@@ -211,7 +247,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole of report.json."""
+    """The whole of report.json.
+
+    relaxed, facts: None in a report of a version that did not say it.
+    """
 
     schema: str
     tool: Tool
@@ -225,6 +264,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     completeness: Completeness
     verdict: Verdict
     traffic: tuple[Traffic, ...] = ()
+    relaxed: tuple[Relaxed, ...] | None = None
+    facts: tuple[FactDigest, ...] | None = None
 
 
 class Laid(msgspec.Struct, frozen=True, kw_only=True):

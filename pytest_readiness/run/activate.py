@@ -12,27 +12,40 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from _pytest.mark.structures import get_unpacked_marks
 
 from pytest_readiness import catalogue
 from pytest_readiness.catalogue import CatalogueItem
-from pytest_readiness.errors import ReadinessError
+from pytest_readiness.catalogue.words import Safety, Severity
+from pytest_readiness.checklist.check import Place
+from pytest_readiness.errors import ReadinessError, Why
 from pytest_readiness.people import recorded
 from pytest_readiness.record import locks
 from pytest_readiness.record.store import FOLDER
+from pytest_readiness.results.evidence import ItemResult, Outcome
 from pytest_readiness.run import fixtures
-from pytest_readiness.run.collect import collect_checklist, own_checks
-from pytest_readiness.run.command_line import Address, matches, parse_address, selected, unknown
+from pytest_readiness.run.calling import Calls
+from pytest_readiness.run.collect import collect_checklist, own_checks, uncollected
+from pytest_readiness.run.command_line import (
+    Address,
+    marks_of_own,
+    matches,
+    matches_marks,
+    parse_address,
+    selected,
+    unknown,
+)
 from pytest_readiness.run.context import CONTEXT, Context, Plan, enter, listing_redactor
 from pytest_readiness.run.controller import PLAN, TOLD, Controller, prepare
-from pytest_readiness.run.judging import Runner, sent_of
+from pytest_readiness.run.judging import Runner, said_of, sent_of
 from pytest_readiness.run.plan import copy_facts, plan_run, read_settings, recorded_own
 from pytest_readiness.run.redacting import Redacting
 from pytest_readiness.run.terminal import Show
 from pytest_readiness.settings import Settings
+from pytest_readiness.settings.sections import OWN_CHECKS
 from pytest_readiness.verdict.gathered import Sent
 
 WORKER_INPUT = "workerinput"  # attribute that xdist gives the config of a worker
-_NOTHING_RETURNED = pytest.mark.filterwarnings("error::pytest.PytestReturnNotNoneWarning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +53,15 @@ class Activation:
     """What an active run adds to collection.
 
     items: of the packaged checklist, or none. tell: what is done with the project's own checks,
-    before any option leaves some out. clean: takes secrets out of a text.
+    before any option leaves some out. by_name: whether node ids are what is asked for. clean: takes
+    secrets out of a text.
     """
 
     settings: Settings
     items: tuple[CatalogueItem, ...]
     expression: str
     tell: Callable[[list[Sent]], None]
+    by_name: bool
     clean: Callable[[str], str]
 
     def take_addresses(self, config: pytest.Config) -> None:
@@ -57,23 +72,42 @@ class Activation:
         """Add the packaged checklist. Raises pytest.UsageError when two checks share an id."""
         packaged = {item.id for item in catalogue.load()}
         known: list[Sent] = []
-        for id, own in own_checks(items).items():
+        found = own_checks(items)
+        for id, own in found.items():
             # Of a method, each case has its own bound one; the function is the same.
             functions = {item.function: item.nodeid for item in own}
             if id in packaged or len(functions) > 1:
                 where = ", ".join((*functions.values(), *(["the checklist"] * (id in packaged))))
                 raise pytest.UsageError(f"item {id} is declared twice: {where}")
-            for item in own:
-                # Who returns the answer instead of asserting it has judged nothing.
-                item.add_marker(_NOTHING_RETURNED)
             known += [
                 sent_of(item, id, None, self.clean, selected=matches(self.expression, item))
                 for item in own
             ]
+        known += [self._uncollected(place, session) for place in uncollected(found)]
         self.tell(known)
         if self.items:
             by_word = {item.id for item in self.items if recorded.by_word(self.settings, item)}
             items[:0] = collect_checklist(session, self.items, by_word)
+
+    def _uncollected(self, place: Place, session: pytest.Session) -> Sent:
+        where = f"{os.path.relpath(place.file, session.config.rootpath)}:{place.line}"
+        marks = get_unpacked_marks(place.function)
+        return Sent(
+            id=place.meta.id,
+            result=ItemResult(
+                id=place.meta.id,
+                outcome=Outcome.NOTCHECKED,
+                why=Why.NOT_COLLECTED,
+                reason=f"declared at {where} and not collected",
+                nodeid=where,
+            ),
+            declared=said_of(place.meta, self.clean),
+            own=True,
+            module=Path(place.file).stem.removeprefix("test_"),
+            nodeid=where,
+            # Who names tests asks for no other.
+            selected=not self.by_name and matches_marks(self.expression, marks),
+        )
 
 
 def activate(config: pytest.Config) -> Activation:
@@ -95,6 +129,7 @@ def activate(config: pytest.Config) -> Activation:
             settings = context.settings
             redactor, carrier = context.redactor, context.plan.carrier
             _register(config, Runner(context), "readiness-runner")
+            _register(config, Calls(), "readiness-calls")
     except ReadinessError as error:
         raise pytest.UsageError(str(error)) from error
     _register(config, Redacting(redactor, carrier), "readiness-redacting")
@@ -103,6 +138,7 @@ def activate(config: pytest.Config) -> Activation:
     if problem is not None:
         raise pytest.UsageError(problem)
     scope = _scope(config, addresses, catalogue.for_phase(phase))
+    by_name = any("::" in argument for argument in config.args)
     tell: Callable[[list[Sent]], None] = _tell_nobody
     if _is_worker(config):
         tell = partial(_leave_for_controller, context.directory)
@@ -113,11 +149,40 @@ def activate(config: pytest.Config) -> Activation:
             catalogue.for_phase(phase),
             selected(scope, expression, ()),
             recorded_own(config),
+            () if by_name else _owed(settings, expression),
         )
         _register(config, controller, "readiness-controller")
         _register(config, Show(controller), "readiness-show")
         tell = controller.expect
-    return Activation(settings, scope, expression, tell, redactor.text)
+    return Activation(settings, scope, expression, tell, by_name, redactor.text)
+
+
+def _owed(settings: Settings, expression: str) -> list[Sent]:
+    """Return the checks that the team owes, as they are as long as nobody brings them."""
+    return [
+        Sent(
+            id=id,
+            result=ItemResult(
+                id=id,
+                outcome=Outcome.NOTCHECKED,
+                why=Why.MISSING,
+                reason=f"missing: [{OWN_CHECKS}] owes it, and the run did not bring it",
+                nodeid=id,
+            ),
+            declared={
+                "title": title,
+                "severity": Severity.BLOCKER,
+                "safety": Safety.S0,
+                "remediation": "Bring the check back, or take it out of readiness.ini.",
+                "reference": "",
+            },
+            own=True,
+            module=OWN_CHECKS,
+            nodeid=id,
+            selected=matches_marks(expression, marks_of_own(id)),
+        )
+        for id, title in (settings.own_checks or {}).items()
+    ]
 
 
 def _register(config: pytest.Config, plugin: object, name: str) -> None:
@@ -145,7 +210,7 @@ def _enter(config: pytest.Config) -> Context:
     else:
         context = plan_run(config)
         # Before the files of an earlier run are removed: these may be wrong.
-        written = None if context.plan.replay else recorded.read(context.settings)
+        written = recorded.read(context.settings) if context.plan.replay is None else None
         lock = prepare(context.directory)
         copy_facts(config, context.directory)
         if written is not None:

@@ -12,16 +12,27 @@ from pytest_readiness import catalogue
 from pytest_readiness.clock import begins, now, rfc3339
 from pytest_readiness.errors import Why
 from pytest_readiness.people.recorded import lay
-from pytest_readiness.record.identity import identity, lab
+from pytest_readiness.record.facts import digests
+from pytest_readiness.record.identity import identity, lab, same
 from pytest_readiness.record.redact import redactions
 from pytest_readiness.record.store import FOLDER
 from pytest_readiness.results import model
 from pytest_readiness.run.command_line import ROOT
 from pytest_readiness.run.context import Context, Seen
 from pytest_readiness.run.plan import recorded_end
+from pytest_readiness.settings import Settings
+from pytest_readiness.text import plural
 from pytest_readiness.verdict.gathered import Gathered, Lack
 from pytest_readiness.verdict.journal import Head
-from pytest_readiness.verdict.judge import Code, broken_off, completeness, failed_beside, judge
+from pytest_readiness.verdict.judge import (
+    Code,
+    broken_off,
+    completeness,
+    failed_beside,
+    judge,
+    named,
+)
+from pytest_readiness.verdict.relaxed import relaxed
 
 # Ways that pytest ends in which every item that was asked for had its turn.
 _JUDGED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -50,6 +61,7 @@ def head(gathered: Gathered, context: Context, config: pytest.Config) -> Head:
         selected=tuple(gathered.selected),
         own=tuple(gathered.own.values()),
         narrowed=_narrowed(config),
+        owed=tuple(gathered.owed.values()),
     )
 
 
@@ -62,16 +74,21 @@ def assemble(
     run = _run(context, session.config)  # again: secrets may have been learnt since the start
     laid = lay(items, context.settings, context.store, ended=begins(run.ended))
     items = laid.items
+    missing = [id for id in gathered.chosen if id not in gathered.reported]
+    # Who knows which checks are owed knows a whole run, however it was called.
+    whole = context.settings.own_checks is not None and not missing
+    narrowed = None if whole else _narrowed(session.config)
     verdict = judge(
         items,
         selected=set(gathered.chosen),
-        missing=[id for id in gathered.chosen if id not in gathered.reported],
-        narrowed=_narrowed(session.config),
+        missing=missing,
+        narrowed=narrowed,
         waivers=laid.waivers,
         lost=[] if gathered.told else _lost(gathered, seen),
     )
+    verdict = _told_of_own_checks(verdict, gathered, context.settings, narrowed)
     verdict = _as_pytest_ended(verdict, seen, session)
-    if recorded := recorded_end(session.config, _narrowed(session.config)):
+    if recorded := recorded_end(session.config, narrowed):
         verdict = recorded.closes(verdict)
     run = msgspec.structs.replace(
         run,
@@ -82,7 +99,9 @@ def assemble(
         schema=model.SCHEMA,
         tool=head.tool,
         run=run,
-        target=msgspec.structs.replace(head.target, identity=identity(context.store)),
+        target=msgspec.structs.replace(
+            head.target, identity=identity(context.store), same=same(context.store)
+        ),
         checklist=head.checklist,
         settings=head.settings,
         items=items,
@@ -91,6 +110,28 @@ def assemble(
         completeness=completeness(items, gathered.reported),
         verdict=verdict,
         traffic=seen.traffic,
+        relaxed=relaxed(head.settings.values, items),
+        facts=digests(context.directory),
+    )
+
+
+def _told_of_own_checks(
+    verdict: model.Verdict, gathered: Gathered, settings: Settings, narrowed: str | None
+) -> model.Verdict:
+    """Return the verdict with what is to say of the project's own checks, last of all."""
+    owed = settings.own_checks
+    others = sorted(gathered.own.keys() - (owed or {}).keys())
+    told: list[tuple[Code, str]] = []
+    if narrowed is not None and owed is None:
+        what = "which checks of the project are owed is not known: write [own_checks]"
+        told.append((Code.NARROWED, f"{what} (`readiness list --own` prints it)"))
+    if others:
+        what = plural(len(others), "check") + " of the project not owed"
+        told.append((Code.NOT_OWED, f"{what}: {named(others)}"))
+    return msgspec.structs.replace(
+        verdict,
+        reasons=(*verdict.reasons, *(sentence for _, sentence in told)),
+        why=(*verdict.why, *(code for code, _ in told)),
     )
 
 
@@ -136,6 +177,7 @@ def _run(context: Context, config: pytest.Config) -> model.Run:
         workers=len(getattr(config.option, "tx", None) or []),
         lab=lab(context.plan.lab, context.store),
         redactions=0,
+        replay=context.plan.replay,
     )
 
 
@@ -151,17 +193,56 @@ def _selection(config: pytest.Config) -> str:
     return " ".join(part for part in parts if part)
 
 
+# Options that leave tests out, by their name in pytest: what is typed, and what they are called.
+_NARROWING = {
+    "keyword": "-k",
+    "deselect": "--deselect",
+    "ignore": "--ignore",
+    "ignore_glob": "--ignore-glob",
+    "lf": "--lf",
+    "stepwise": "--sw",
+    "stepwise_skip": "--sw-skip",
+    "inifilename": "-c",
+    "confcutdir": "--confcutdir",
+    "noconftest": "--noconftest",
+}
+# Of an ini: what says which tests there are.
+_COLLECTING = ("testpaths", "python_files", "python_classes", "python_functions", "norecursedirs")
+
+
 def _narrowed(config: pytest.Config) -> str | None:
-    """Return what on the command line may have left items out that the selection names."""
-    if config.option.keyword:
-        return "-k"
-    if config.option.deselect:
-        return "--deselect"
-    # What stands in addopts is how a project always is; what is typed is a part of it.
-    for argument in map(str, config.invocation_params.args):
-        if argument.startswith("--ignore"):
-            return argument.partition("=")[0]
+    """Return what may have left checks out that the selection does not name, wherever it stands."""
+    # A replay has its own rootdir and ini, and collects nothing of the project.
+    replay = bool(config.option.readiness_replay)
+    for name, typed in list(_NARROWING.items())[: 2 if replay else None]:
+        if getattr(config.option, name, None) and not _is_default(config, name):
+            return typed
+    if replay:
+        return None
+    if getattr(config.option, "failedfirst", False) and config.option.maxfail:
+        return "--ff with --maxfail"
+    if config.pluginmanager.is_blocked("python"):
+        return "-p no:python"
+    for override in config.option.override_ini or ():
+        if override.partition("=")[0].strip() in _COLLECTING:
+            return f"-o {override}"
+    if config.args_source is pytest.Config.ArgsSource.ARGS:
+        return next((arg for arg in config.args if _is_a_part(arg, config)), None)
     return None
+
+
+def _is_default(config: pytest.Config, name: str) -> bool:
+    # pytest itself fills this one in.
+    return name == "confcutdir" and not any(
+        str(arg).startswith("--confcutdir") for arg in config.invocation_params.args
+    )
+
+
+def _is_a_part(argument: str, config: pytest.Config) -> bool:
+    """Tell whether an argument is a file or a folder below the project's own."""
+    if "::" in argument:
+        return False
+    return not config.rootpath.is_relative_to(config.invocation_params.dir / argument)
 
 
 def _lack(seen: Seen, nodeid: str, otherwise: Lack) -> Lack:

@@ -6,7 +6,7 @@ and none of its file patterns, name patterns, conftest files or import modes app
 PYTEST_DONT_REWRITE
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
@@ -17,8 +17,9 @@ from _pytest._code.code import TerminalRepr
 from _pytest.compat import getfuncargnames
 from _pytest.fixtures import FuncFixtureInfo
 
+from pytest_readiness import checklist
 from pytest_readiness.catalogue import FILE, CatalogueItem
-from pytest_readiness.checklist.check import CheckMeta, meta_of
+from pytest_readiness.checklist.check import DECLARED, CheckMeta, Place, meta_of, place_of
 from pytest_readiness.checklist.discovery import modules
 from pytest_readiness.errors import NotChecked, Why
 from pytest_readiness.people.declared import declared as by_word
@@ -193,6 +194,24 @@ def own_checks(items: Iterable[pytest.Item]) -> Mapping[str, list[pytest.Functio
         if meta is not None and isinstance(item, pytest.Function) and not isinstance(item, Judged):
             own.setdefault(meta.id, []).append(item)
     return own
+
+
+def uncollected(own: Mapping[str, Sequence[pytest.Function]]) -> list[Place]:
+    """Return the checks that were declared in this process and that pytest has not collected.
+
+    own: those that it has. Raises pytest.UsageError for an id that another one has too.
+    """
+    there = {place_of(item.function): id for id, items in own.items() for item in items}
+    found: dict[tuple[str, int], Place] = {}
+    for place in DECLARED:
+        packaged = place.function.__module__.startswith(f"{checklist.__name__}.")
+        if not packaged and place[2:] not in there:
+            found[place[2:]] = place
+    for place in found.values():
+        if place.meta.id in own:
+            where = f"{place.file}:{place.line}, {own[place.meta.id][0].nodeid}"
+            raise pytest.UsageError(f"item {place.meta.id} is declared twice: {where}")
+    return list(found.values())
 
 
 def _declared(module: object) -> dict[str, Any]:

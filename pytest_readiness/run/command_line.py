@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest.mark import MarkMatcher
 from _pytest.mark.expression import Expression
 
 if TYPE_CHECKING:
@@ -131,20 +132,31 @@ def selected(
     return [
         item.id
         for item in items
-        if (compiled is None or compiled.evaluate(_has(marks_of(item))))
+        if (compiled is None or compiled.evaluate(MarkMatcher.from_markers(marks_of(item))))
         and (not addresses or any(address.holds(item) for address in addresses))
     ]
 
 
 def matches(expression: str, item: pytest.Item) -> bool:
     """Tell whether a marker expression, which may be empty, selects a pytest item."""
-    marks = frozenset(mark.name for mark in item.iter_markers())
-    return not expression or _compile(expression).evaluate(_has(marks))
+    return matches_marks(expression, item.iter_markers())
 
 
-def marks_of(item: "CatalogueItem") -> frozenset[str]:
-    """Return the names of the markers of an item."""
-    return frozenset({ROOT, "item", "safety", item.section, item.subsection})
+def matches_marks(expression: str, marks: Iterable[pytest.Mark]) -> bool:
+    """Tell whether a marker expression, which may be empty, selects what has these marks."""
+    return not expression or _compile(expression).evaluate(MarkMatcher.from_markers(marks))
+
+
+def marks_of(item: "CatalogueItem") -> list[pytest.Mark]:
+    """Return the markers of an item, as its pytest item has them."""
+    marks = [getattr(pytest.mark, name) for name in (ROOT, item.section, item.subsection)]
+    marks += [pytest.mark.item(item.id), pytest.mark.safety(item.safety.value)]
+    return [mark.mark for mark in marks]
+
+
+def marks_of_own(id: str) -> list[pytest.Mark]:
+    """Return the markers that any check of a project has; its others are not known here."""
+    return [mark.mark for mark in (pytest.mark.readiness, pytest.mark.item(id))]
 
 
 def _has(marks: frozenset[str]) -> Callable[..., bool]:

@@ -26,9 +26,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     values: the settings as text, secrets as references. sha256: of the file they came from.
     base: the folder that relative paths start from. directory: the run directory. salt: of the
-    redactions, hexadecimal. deadline: RFC 3339, None for a replay. ended: RFC 3339, of the run
-    that a replay judges again: its facts are no younger for that. lab: faults, or None. nonce: of
-    the reports that carry results, so that no test can say that one of its own does.
+    redactions, hexadecimal. replay: id of the run that is judged again, or None. deadline: RFC
+    3339, None for a replay. ended: RFC 3339, of the run that a replay judges again: its facts are
+    no younger for that. lab: faults, or None. nonce: of the reports that
+    carry results, so that no test can say that one of its own does.
     """
 
     id: str
@@ -41,7 +42,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     salt: str
     nonce: str
     deadline: datetime | None
-    replay: bool
+    replay: str | None
     ended: str | None = None
     lab: tuple[str, ...] | None = None
 
@@ -98,7 +99,7 @@ def context_of(config: pytest.Config) -> Context | None:
     return config.stash.get(CONTEXT, None)
 
 
-def new_plan(settings: Settings, directory: Path, *, replay: bool) -> Plan:
+def new_plan(settings: Settings, directory: Path, *, replay: str | None) -> Plan:
     """Plan a run over these settings that leaves its files in the directory."""
     started = now()
     return Plan(
@@ -111,7 +112,7 @@ def new_plan(settings: Settings, directory: Path, *, replay: bool) -> Plan:
         directory=str(directory),
         salt=secrets.token_hex(16),
         nonce=secrets.token_hex(16),
-        deadline=None if replay else started + settings.readiness.deadline,
+        deadline=None if replay is not None else started + settings.readiness.deadline,
         replay=replay,
     )
 
@@ -119,10 +120,11 @@ def new_plan(settings: Settings, directory: Path, *, replay: bool) -> Plan:
 def enter(plan: Plan) -> Context:
     """Make the context of a plan in this process. Raises SettingsError."""
     settings = from_values(
-        plan.values, origin=plan.origin, base=Path(plan.base), resolve=not plan.replay
+        plan.values, origin=plan.origin, base=Path(plan.base), resolve=plan.replay is None
     )
     redactor = _redactor(bytes.fromhex(plan.salt), settings)
-    store = FactStore(Path(plan.directory), redactor, deadline=plan.deadline, recorded=plan.replay)
+    recorded = plan.replay is not None
+    store = FactStore(Path(plan.directory), redactor, deadline=plan.deadline, recorded=recorded)
     return Context(plan, settings, redactor, store, Asker(settings, store, plan.id))
 
 

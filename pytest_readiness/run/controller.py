@@ -52,7 +52,7 @@ class Controller(Gathered):
     """Hooks that gather results and end in a report.
 
     items: of the catalogue, for the phase. selected: ids that the command line names. own: what
-    is known of the project's own checks beforehand.
+    is known of the project's own checks beforehand. owed: see `Gathered`.
     """
 
     def __init__(
@@ -62,11 +62,12 @@ class Controller(Gathered):
         items: Sequence[CatalogueItem],
         selected: Sequence[str],
         own: Sequence[Sent],
+        owed: Sequence[Sent],
     ) -> None:
         from pytest_readiness.run.assemble import head
 
         phase = context.settings.readiness.phase
-        super().__init__(phase, [blank(item, place(item)) for item in items], selected, own)
+        super().__init__(phase, [blank(item, place(item)) for item in items], selected, own, owed)
         self._places = {item.id: item.nodeid for item in self.blank}
         self.context = context
         self.seen = Seen()

@@ -16,7 +16,7 @@ from _pytest.outcomes import Failed, Skipped, XFailed
 from msgspec.structs import replace
 
 from pytest_readiness.catalogue.words import Safety
-from pytest_readiness.checklist.check import CheckMeta, NotApplicable
+from pytest_readiness.checklist.check import DECLARED, CheckMeta, NotApplicable
 from pytest_readiness.clock import rfc3339
 from pytest_readiness.errors import (
     NotChecked,
@@ -28,6 +28,7 @@ from pytest_readiness.errors import (
     told,
 )
 from pytest_readiness.results.evidence import Evidence, EvidenceRecord, ItemResult, Outcome
+from pytest_readiness.run.calling import Returned, raised_by_check
 from pytest_readiness.run.collect import ByWord, Judged, Unjudged, check_of, item_id
 from pytest_readiness.run.context import Context
 from pytest_readiness.run.fixtures import EVIDENCE
@@ -35,6 +36,7 @@ from pytest_readiness.verdict.gathered import Sent
 
 # The node id that was collected: pytest-xdist appends to it under --dist loadgroup.
 NODEID = pytest.StashKey[str]()
+_ATTEMPTS = pytest.StashKey[dict[str, ItemResult]]()
 
 
 class Runner:
@@ -42,6 +44,11 @@ class Runner:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+
+    @pytest.hookimpl
+    def pytest_unconfigure(self) -> None:
+        """Forget the checks of this run: another one in this process declares its own."""
+        DECLARED.clear()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(
@@ -93,7 +100,11 @@ class Runner:
         report = yield
         id = item_id(item)
         if id is not None:
-            self._rewrite(report, item, id, self._result(item, id, call))
+            result = self._result(item, id, call)
+            worst = _with_attempts(item, call.when, result) if result else None
+            self._rewrite(
+                report, item, result, sent_of(item, id, worst, self._context.redactor.text)
+            )
         return report
 
     def _result(self, item: pytest.Item, id: str, call: pytest.CallInfo[None]) -> ItemResult | None:
@@ -101,6 +112,10 @@ class Runner:
         if raised is None and call.when != "call":
             return None
         evidence = item.stash.get(EVIDENCE, Evidence())
+        if isinstance(raised, NotApplicable) and not self._may_not_apply(item, id, raised):
+            raised = NotChecked(
+                Why.SKIPPED, f"{raised.reason}: said outside of the check's own call"
+            )
         judged = _judge(raised, evidence, call.when)
         result = ItemResult(
             id=id,
@@ -136,6 +151,11 @@ class Runner:
             ),
         )
 
+    def _may_not_apply(self, item: pytest.Item, id: str, raised: NotApplicable) -> bool:
+        if raised.why is Why.INI:
+            return id in self._context.settings.not_applicable
+        return raised_by_check(item, raised)
+
     def _records(
         self, item: pytest.Item, evidence: Evidence, call: pytest.CallInfo[None]
     ) -> tuple[EvidenceRecord, ...]:
@@ -170,9 +190,8 @@ class Runner:
         return _with_notebook(records, evidence)
 
     def _rewrite(
-        self, report: pytest.TestReport, item: pytest.Item, id: str, result: ItemResult | None
+        self, report: pytest.TestReport, item: pytest.Item, result: ItemResult | None, sent: Sent
     ) -> None:
-        sent = sent_of(item, id, result, self._context.redactor.text)
         report.user_properties.append(
             (self._context.plan.carrier, msgspec.json.encode(sent).decode())
         )
@@ -204,6 +223,14 @@ def summary(result: ItemResult) -> str:
     if result.findings:
         return "\n".join(f"{found.subject}: {found.problem}" for found in result.findings)
     return f"{result.outcome}: {result.reason}"
+
+
+def _with_attempts(item: pytest.Item, when: str, result: ItemResult) -> ItemResult:
+    """Return the worst of all attempts at a phase: a plugin may run it again and tell the last."""
+    attempts = item.stash.setdefault(_ATTEMPTS, {})
+    known = attempts.get(when)
+    attempts[when] = result = known.worst(result) if known else result
+    return result
 
 
 class _Judged(NamedTuple):
@@ -242,6 +269,8 @@ def _judge(raised: BaseException | None, evidence: Evidence, when: str) -> _Judg
         case AssertionError() | Failed() if when == "call":
             text = None if evidence.findings else first_line(raised) or "the assertion is false"
             return _Judged(Outcome.FAIL, None, text)
+        case Returned():
+            return _Judged(Outcome.ERROR, Why.DEFECT, str(raised), "Correct the check.")
         case NotJsonSafe():
             return _Judged(Outcome.ERROR, Why.DEFECT, str(raised), "Correct the check.")
         case _:
@@ -285,7 +314,12 @@ def sent_of(
 
 def _declared(item: pytest.Item, clean: Callable[[str], str]) -> dict[str, str] | None:
     meta = check_of(item)
-    return {name: clean(str(getattr(meta, name))) for name in CheckMeta.__slots__} if meta else None
+    return said_of(meta, clean) if meta else None
+
+
+def said_of(meta: CheckMeta, clean: Callable[[str], str]) -> dict[str, str]:
+    """Return what a check says of itself, as text without secrets."""
+    return {name: clean(str(getattr(meta, name))) for name in CheckMeta.__slots__}
 
 
 def _utf8(text: str | None) -> str | None:

@@ -37,7 +37,9 @@ def write_run(report: model.Report, directory: Path, config: pytest.Config) -> s
     context = config.stash[CONTEXT]
     try:
         # A replay says nothing of a build that its run has not said, and has no keys.
-        attest.write(directory, None if context.plan.replay else context.settings.readiness.ci_key)
+        attest.write(
+            directory, context.settings.readiness.ci_key if context.plan.replay is None else None
+        )
     except ReadinessError as error:
         return f"the run could not be attested: {error}"
     return None

@@ -15,7 +15,8 @@ import pytest
 from pytest_readiness.clock import begins
 from pytest_readiness.errors import ReadinessError, Why
 from pytest_readiness.lab.process import lab_of
-from pytest_readiness.record.store import FOLDER
+from pytest_readiness.record.facts import Flaw, flaws, paths
+from pytest_readiness.record.store import leave_refusal
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import ItemResult, Outcome
 from pytest_readiness.run.context import Context, enter, new_plan
@@ -28,7 +29,8 @@ INI, REPORT = "readiness.ini", "readiness-report"
 
 def read_settings(config: pytest.Config) -> Settings:
     """Return the settings of the command line without secrets, files or the lab."""
-    return _with_options(load(_ini(config), resolve=False), config, resolve=False)
+    settings = load(_ini(config), resolve=False, stand_ins=True)
+    return _with_options(settings, config, resolve=False, stand_ins=True)
 
 
 def plan_run(config: pytest.Config) -> Context:
@@ -45,7 +47,7 @@ def plan_run(config: pytest.Config) -> Context:
     running = ExitStack()
     config.add_cleanup(running.close)
     settings = load(path, supplied=running.enter_context(lab_of(path)))
-    plan = new_plan(_with_options(settings, config, resolve=True), directory, replay=False)
+    plan = new_plan(_with_options(settings, config, resolve=True), directory, replay=None)
     faults = settings.lab.faults if settings.lab is not None else None
     return enter(msgspec.structs.replace(plan, lab=faults))
 
@@ -87,7 +89,7 @@ def recorded_end(config: pytest.Config, narrowed: str | None) -> End | None:
     if replayed is None:
         return None
     end = end_of(model.read(replayed / "report.json"), narrowed=narrowed)
-    return end if end.broke or end.other else None
+    return end if end.broke or end.other or end.beside else None
 
 
 def _plan_replay(config: pytest.Config, recorded: Path, directory: Path) -> Context:
@@ -101,7 +103,8 @@ def _plan_replay(config: pytest.Config, recorded: Path, directory: Path) -> Cont
             report.settings.values, origin=str(recorded / "report.json"), base=recorded
         )
         settings = msgspec.structs.replace(settings, sha256=report.settings.sha256)
-    plan = new_plan(_with_options(settings, config, resolve=False), directory, replay=True)
+    settings = _with_options(settings, config, resolve=False)
+    plan = new_plan(settings, directory, replay=report.run.id)
     try:
         begins(report.run.ended)
         recorded_times = {"started": begins(report.run.started), "ended": report.run.ended}
@@ -111,11 +114,22 @@ def _plan_replay(config: pytest.Config, recorded: Path, directory: Path) -> Cont
 
 
 def copy_facts(config: pytest.Config, directory: Path) -> None:
-    """Give the run directory of a replay the facts that it is judged on."""
+    """Give the run directory of a replay the facts that it is judged on.
+
+    One that is not of the run it lies in is left behind: the items that need it are errors.
+    """
     replayed = _replayed(config)
-    if replayed is not None:
-        for path in sorted((replayed / FOLDER).glob("*.json")):
-            shutil.copyfile(path, directory / FOLDER / path.name)
+    if replayed is None:
+        return
+    report = model.read(replayed / "report.json")
+    wrong = {one.name: one for one in flaws(report, replayed) if one.flaw is not Flaw.MISSING}
+    for name, path in paths(replayed):
+        target = directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if name in wrong:
+            leave_refusal(target, wrong[name].why, report.run.ended)
+        else:
+            shutil.copyfile(path, target)
 
 
 def _ini(config: pytest.Config) -> Path:
@@ -155,7 +169,9 @@ def _refuse_what_would_be_lost(config: pytest.Config, runs: Sequence[Path]) -> N
         raise ReadinessError(f"--junitxml {name}: {folder} is no folder that can be written to")
 
 
-def _with_options(settings: Settings, config: pytest.Config, *, resolve: bool) -> Settings:
+def _with_options(
+    settings: Settings, config: pytest.Config, *, resolve: bool, stand_ins: bool = False
+) -> Settings:
     """Return the settings with what the command line overrides."""
     given = {"phase": config.option.readiness_phase, "safety": config.option.readiness_safety}
     changed = {key: value for key, value in given.items() if value}
@@ -163,5 +179,7 @@ def _with_options(settings: Settings, config: pytest.Config, *, resolve: bool) -
         return settings
     values = {**settings.values, "readiness": {**settings.values["readiness"], **changed}}
     origin = f"{settings.path.name} with --readiness-{' and --readiness-'.join(changed)}"
-    overridden = from_values(values, origin=origin, base=settings.path.parent, resolve=resolve)
+    overridden = from_values(
+        values, origin=origin, base=settings.path.parent, resolve=resolve, stand_ins=stand_ins
+    )
     return msgspec.structs.replace(overridden, path=settings.path, sha256=settings.sha256)

@@ -7,7 +7,7 @@ PYTEST_DONT_REWRITE
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, get_type_hints
 import msgspec
 
 from pytest_readiness import catalogue
+from pytest_readiness.catalogue.words import is_slug
 from pytest_readiness.errors import ReadinessError, SettingsError
-from pytest_readiness.settings.sections import ITEM_SECTIONS, Lab, Readiness
+from pytest_readiness.settings.sections import ITEM_SECTIONS, OWN_CHECKS, Lab, Readiness
 from pytest_readiness.targets import targets
 from pytest_readiness.targets.section import Section as TargetSection
 from pytest_readiness.text import suggestion
@@ -29,8 +30,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     path: of the file, absolute. sha256: of its bytes, hexadecimal. values: section -> key -> text
     as written, secrets as references. targets: the sections that say where to ask, by name.
-    not_applicable: item -> reason. elsewhere: item -> environment whose run judges it. lab: None
-    where the file has no such section.
+    not_applicable: item -> reason. elsewhere: item -> environment whose run judges it.
+    own_checks: id -> title of those that the team owes. The last and lab are None where the file
+    has no such section.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     targets: dict[str, TargetSection] = {}
     not_applicable: dict[str, str] = {}
     elsewhere: dict[str, str] = {}
+    own_checks: dict[str, str] | None = None
     lab: Lab | None = None
 
     def secrets(self) -> list[str]:
@@ -123,13 +126,15 @@ def load(
     *,
     resolve: bool = True,
     supplied: Mapping[str, Mapping[str, str]] | None = None,
+    stand_ins: bool = False,
 ) -> Settings:
     """Read readiness.ini.
 
     resolve: read the secrets and look for the files it names; without it neither the environment
     nor any other file matters. supplied: what the lab says of its targets, section -> key -> text;
-    the file may add thresholds to it, and no key that it has. Raises SettingsError with every
-    problem of the file.
+    the file may add thresholds to it, and no key that it has. stand_ins: nothing will be asked or
+    judged, so that for what only a lab says, which is not running now, an example may stand.
+    Raises SettingsError with every problem of the file.
     """
     name = _shown(path)
     try:
@@ -142,7 +147,7 @@ def load(
     found, problems = read(text)
     problems += _supply(found, supplied or {})
     path = path.absolute()
-    builder = _Builder(Where(path.parent, resolve), problems)
+    builder = _Builder(Where(path.parent, resolve), problems, stand_ins)
     settings = builder.settings(found, path, hashlib.sha256(data).hexdigest())
     if settings is None or builder.problems:
         raise _error(name, builder.problems)
@@ -165,15 +170,21 @@ def _supply(
 
 
 def from_values(
-    values: Mapping[str, Mapping[str, str]], *, origin: str, base: Path, resolve: bool = False
+    values: Mapping[str, Mapping[str, str]],
+    *,
+    origin: str,
+    base: Path,
+    resolve: bool = False,
+    stand_ins: bool = False,
 ) -> Settings:
     """Build the settings from recorded values, section -> key -> text.
 
     origin: what messages name, e.g. the report the values stand in. base: the folder that paths
-    are relative to. The digest is that of the values as JSON, sorted. Raises SettingsError.
+    are relative to. stand_ins: see `load`. The digest is that of the values as JSON, sorted.
+    Raises SettingsError.
     """
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-    builder = _Builder(Where(base.absolute(), resolve), [])
+    builder = _Builder(Where(base.absolute(), resolve), [], stand_ins)
     settings = builder.settings(_from_text(values), base.absolute() / "readiness.ini", digest)
     if settings is None or builder.problems:
         raise _error(origin, builder.problems)
@@ -183,15 +194,13 @@ def from_values(
 class _Builder:
     """Turns sections of text into Structs and notes what is wrong on the way."""
 
-    def __init__(self, where: Where, problems: list[Problem]) -> None:
+    def __init__(self, where: Where, problems: list[Problem], stand_ins: bool) -> None:
         self.where = where
         self.problems = problems
-        # Whether a lab, which is not running now, says where its targets are: an example stands
-        # for what only it knows, and is asked by nobody.
-        self.lab_comes = False
+        self.stand_ins = stand_ins
 
     def settings(self, found: dict[str, Section], path: Path, digest: str) -> Settings | None:
-        self.lab_comes = "lab" in found and not self.where.resolve
+        self.stand_ins &= "lab" in found
         built: dict[str, Any] = {"targets": {}}
         known = (*sections(), *ITEM_SECTIONS)
         for name, section in found.items():
@@ -229,13 +238,13 @@ class _Builder:
         for known in declared.keys.values():
             if not known.required or known.name in section.entries:
                 continue
-            if self.lab_comes and known.key.use is Use.PLACE:
+            if self.stand_ins and known.key.use is Use.PLACE:
                 values[known.name] = known.key.parse(known.key.example, self.where)
             else:
                 self._bad(section.line, f"[{declared.name}] needs the key {known.name}")
         written = {name: values.get(name) for name in section.entries}
         for key, message in _contradictions(declared.struct, written):
-            if self.lab_comes and key not in section.entries:
+            if self.stand_ins and key not in section.entries:
                 continue
             at = section.entries[key].line if key in section.entries else section.line
             self._bad(at, message)
@@ -255,11 +264,19 @@ class _Builder:
         # A sign-off is judged over the finished report and is no part of any run.
         known = [item.id for item in catalogue.load() if item.phase != catalogue.SIGNOFF]
         for item, entry in section.entries.items():
-            if item not in known:
+            if name == OWN_CHECKS:
+                self._own(item, entry, known)
+            elif item not in known:
                 self._bad(entry.line, f"unknown item {item} in [{name}]{suggestion(item, known)}")
             if not entry.text:
                 self._bad(entry.line, f"{item}: give the {ITEM_SECTIONS[name].value}")
         return {item: " ".join(entry.text.split()) for item, entry in section.entries.items()}
+
+    def _own(self, id: str, entry: Entry, known: Sequence[str]) -> None:
+        if id in known:
+            self._bad(entry.line, f"{id} is an item of the checklist, no check of your own")
+        elif not is_slug(id):
+            self._bad(entry.line, f"{id!r} is no id of a check, like shop-zones")
 
     def _in_both(self, found: dict[str, Section]) -> None:
         elsewhere, here = (

@@ -169,6 +169,7 @@ class ItemSection(NamedTuple):
     example: tuple[str, str]
 
 
+OWN_CHECKS = "own_checks"
 ITEM_SECTIONS = {
     "not_applicable": ItemSection(
         "Items that do not apply to this system, each with the reason.",
@@ -179,5 +180,11 @@ ITEM_SECTIONS = {
         "Items that a run of another environment judges, each with its name.",
         "environment",
         ("load-throughput", "staging"),
+    ),
+    OWN_CHECKS: ItemSection(
+        "Checks of your own that are owed, each with its title: one that vanishes is not checked. "
+        "An empty section: there are none. `readiness list --own` prints it.",
+        "title",
+        ("shop-zones", "the nodes are in two zones"),
     ),
 }

@@ -21,6 +21,9 @@ _COPY = (
 ADVICE = {
     Cause.NOT_READY: f"mend what the report names, then {_RUN_AGAIN}",
     Cause.LAB: "run the checklist against the system itself",
+    Cause.REPLAY: f"{_RUN_AGAIN}; what was judged again later is no answer of the system",
+    Cause.RELAXED: f"take the limits out of readiness.ini, then {_RUN_AGAIN}; or those who keep "
+    "the policy name the keys in allow_relaxed",
     Cause.TOO_OLD: _RUN_AGAIN,
     Cause.WAIVER_EXPIRED: f"mend what is waived or have it waived anew, then {_RUN_AGAIN}",
     Cause.DECLARATION_EXPIRED: f"declare it anew, then {_RUN_AGAIN}",
@@ -33,6 +36,10 @@ ADVICE = {
     Cause.CLOCK: "set the clocks of who signs and who verifies; as of another moment: --at",
     Cause.SUPERSEDED: "find out who put the older one back; the role signs again",
     Cause.TAMPERED_REPORT: _COPY,
+    Cause.ALTERED_FACT: _COPY,
+    Cause.FOREIGN_FACT: f"{_COPY}; else {_RUN_AGAIN}",
+    Cause.ALTERED_PAGE: "believe report.json alone: `readiness render RUN` writes the pages anew, "
+    "and what differed is worth a look",
     Cause.ANOTHER_REPORT: "the signature belongs to another run: put it back there, and sign "
     "this report",
     Cause.ANOTHER_RELEASE: "the role signs again; if nobody knows how it came about, do not trust "
@@ -53,7 +60,12 @@ ADVICE = {
 
 def lines(found: Verification, run: Path, policy: Policy, width: int) -> list[str]:
     """Return the lines. width: columns, kept but for words longer than a line."""
-    return [*_head(found, run, policy), *_roles(found, width), *_refusals(found, width)]
+    return [
+        *_head(found, run, policy),
+        *_roles(found, width),
+        *_refusals(found, width),
+        *_notes(found, width),
+    ]
 
 
 def _head(found: Verification, run: Path, policy: Policy) -> Iterator[str]:
@@ -113,6 +125,12 @@ def _refusals(found: Verification, width: int) -> Iterator[str]:
         names = ", ".join(sorted(cause.value for cause in hidden))
         text = f"Also, which may follow from it: {names} (--json says whose)."
         yield from wrap(text, width, 0, 2)
+
+
+def _notes(found: Verification, width: int) -> Iterator[str]:
+    for note in found.notes:
+        yield ""
+        yield from wrap(f"Not held against the report: {note}.", width, 0, 2)
 
 
 def _weight(cause: Cause) -> int:

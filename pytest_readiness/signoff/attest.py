@@ -19,7 +19,7 @@ from pytest_readiness.errors import ReadinessError
 from pytest_readiness.record.whole import write_whole
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import Outcome
-from pytest_readiness.signoff import report_state, statement
+from pytest_readiness.signoff import files, report_state, statement
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.ssh import sshsig
 from pytest_readiness.signoff.verify import Verification
@@ -65,6 +65,34 @@ def attested(run: Path) -> str | None:
         return None
     except (OSError, ValueError, RecursionError, KeyError, StopIteration) as error:
         raise ReadinessError(f"{path}: cannot be read: {error}") from error
+
+
+def check(run: Path, sha256: str, *, signed: bool) -> None:
+    """Hold a report against what its run attested of it. sha256: of report.json, hexadecimal.
+
+    signed: whether a run of its settings signs. A signature that is there must be good in any case,
+    by whatever key it carries. Raises ReadinessError.
+    """
+    path = run / FOLDER / STATEMENT
+    signature = path.with_name(f"{path.name}.sig")
+    data = _left(path)
+    if attested(run) != sha256:
+        raise ReadinessError(f"{run / model.FILES[0]}: it is not the report that its run attested")
+    if signed or signature.exists():
+        armored = _left(signature)
+        try:
+            sshsig.check(data, armored, NAMESPACE)
+        except ReadinessError as error:
+            raise ReadinessError(f"{signature}: {error}") from error
+
+
+def _left(path: Path) -> bytes:
+    try:
+        return files.read(path)
+    except files.Unreadable as error:
+        raise ReadinessError(
+            f"{path}: cannot be read: {error.why}; a run leaves it: take its whole directory"
+        ) from error
 
 
 def write_svr(run: Path, policy: Policy, verification: Verification) -> Path:

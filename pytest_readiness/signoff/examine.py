@@ -8,14 +8,13 @@ from datetime import datetime
 
 import msgspec
 
-from pytest_readiness.clock import begins, rfc3339
+from pytest_readiness.clock import SKEW, begins, rfc3339
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
 from pytest_readiness.signoff import dsse, statement
 from pytest_readiness.signoff.collect import Document
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause, Refusal, Refused
-from pytest_readiness.signoff.report_state import SKEW
 from pytest_readiness.signoff.ssh import key as keys
 from pytest_readiness.signoff.ssh import sshsig, wire
 from pytest_readiness.signoff.ssh.signers import Line

@@ -13,7 +13,6 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
-from textwrap import wrap
 from typing import Any, Literal, TypeVar, cast, get_args
 
 import msgspec
@@ -41,6 +40,8 @@ _KEYS = (
     "distinct_principals",
     "max_report_age",
     "allow_lab",
+    "allow_replay",
+    "allow_relaxed",
     "require_signed_declarations",
     "accept_waivers",
     "roles",
@@ -56,7 +57,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     sha256: of the file's bytes, hexadecimal. roles: role -> principals. dsse_keys: principal ->
     PEM of the public key; dsse_paths: where it was read. lines: of allowed_signers, none where
-    the file names none.
+    the file names none. allow_relaxed: the keys that may be below the checklist, None for all.
     """
 
     path: Path
@@ -66,6 +67,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     distinct_principals: bool
     max_report_age: timedelta
     allow_lab: bool
+    allow_replay: bool
+    allow_relaxed: tuple[str, ...] | None
     require_signed_declarations: Declarations
     accept_waivers: tuple[str, ...]
     lines: tuple[signers.Line, ...]
@@ -125,6 +128,8 @@ class _Reader:
             "distinct_principals": self.flag("distinct_principals", default=True),
             "max_report_age": self.age(),
             "allow_lab": self.flag("allow_lab", default=False),
+            "allow_replay": self.flag("allow_replay", default=False),
+            "allow_relaxed": self.relaxed(),
             "require_signed_declarations": self.declarations(),
             "accept_waivers": self.some_roles("accept_waivers", roles, ()),
             "lines": lines,
@@ -238,6 +243,16 @@ class _Reader:
             return default
         return found
 
+    def relaxed(self) -> tuple[str, ...] | None:
+        found = self.table.get("allow_relaxed", True)
+        if isinstance(found, bool):
+            return None if found else ()
+        if not isinstance(found, list) or not all(isinstance(key, str) and key for key in found):
+            self.bad('allow_relaxed: write true, false or a list of keys, like ["min_nodes"]')
+            return ()
+        self.once("allow_relaxed", found)
+        return tuple(found)
+
     def age(self) -> timedelta:
         found = self.table.get("max_report_age", "7d")
         try:
@@ -323,66 +338,3 @@ def _pem(path: Path) -> bytes:
 
 def _shown(name: str) -> str:
     return name if name.isprintable() and name else repr(name)
-
-
-_HEAD = (
-    "Who signs a report off, and when that holds. It is kept by those who verify, never taken from "
-    "the run. Paths are relative to this file's folder. What has a # before it is the default, or "
-    "an example."
-)
-_EXPLAINED = (
-    (
-        "Whose SSH key may sign, and for which role (ssh-keygen(1), ALLOWED SIGNERS), one a line: "
-        'sec@example.org namespaces="security-lead@signoff.readiness" ssh-ed25519 AAAA...',
-        'allowed_signers = "allowed_signers"',
-    ),
-    (
-        "Keys that count no more: a KRL (ssh-keygen -k), or public keys one a line.",
-        '#revoked_keys = "revoked_keys"',
-    ),
-    (
-        "Roles that must approve, at least one.",
-        "required_roles = [\n{roles}]",
-    ),
-    ("One person, and one key, holds one role.", "#distinct_principals = true"),
-    (
-        "Longest time from the end of the run to the moment of verification: 24h 7d 2w.",
-        '#max_report_age = "7d"',
-    ),
-    ("Whether a report made on the lab may be signed off.", "#allow_lab = false"),
-    (
-        "Which declarations count only with a signature: no, blocker (those of blockers) or all.",
-        '#require_signed_declarations = "blocker"',
-    ),
-    (
-        "Roles of which at least one must approve a report with waivers; none: nobody may.",
-        'accept_waivers = ["security-lead"]',
-    ),
-    (
-        "Role -> principals, any one of whom may sign for it. A principal is a name of "
-        "allowed_signers, best a person's e-mail address.",
-        "[roles]\n{people}",
-    ),
-    (
-        # ssh-keygen writes no PEM for ed25519.
-        "Principal -> PEM file of a public key, ed25519 or P-256, for `readiness sign --format "
-        "dsse`. To make a key: openssl genpkey -algorithm ed25519 -aes256 -out KEY.pem; then "
-        "openssl pkey -in KEY.pem -pubout -out sec.pem. Of an ECDSA key of SSH: ssh-keygen -e -m "
-        "PKCS8 -f KEY.pub",
-        '#[dsse_keys]\n#"sec@example.org" = "keys/sec.pem"',
-    ),
-)
-
-
-def template() -> str:
-    """Return a signoff.toml for made-up people: `# ` before what explains, `#` before a default."""
-    roles = "".join(f'  "{role}",\n' for role in ROLES)
-    people = "\n".join(f'{role} = ["{person}"]' for role, person in ROLES.items())
-    lines = _remark(_HEAD)
-    for help, text in _EXPLAINED:
-        lines += ["", *_remark(help), text.format(roles=roles, people=people)]
-    return "\n".join(lines) + "\n"
-
-
-def _remark(paragraph: str) -> list[str]:
-    return [f"# {line}" for line in wrap(paragraph, 77, break_on_hyphens=False)]

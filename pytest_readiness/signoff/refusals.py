@@ -16,6 +16,8 @@ class Cause(StrEnum):
 
     NOT_READY = "not-ready"
     LAB = "lab"
+    REPLAY = "replay"
+    RELAXED = "relaxed"
     TOO_OLD = "too-old"
     WAIVER_EXPIRED = "waiver-expired"
     DECLARATION_EXPIRED = "declaration-expired"
@@ -29,6 +31,9 @@ class Cause(StrEnum):
     SUPERSEDED = "superseded"
 
     TAMPERED_REPORT = "tampered-report"
+    ALTERED_FACT = "altered-fact"
+    FOREIGN_FACT = "foreign-fact"
+    ALTERED_PAGE = "altered-page"
     ANOTHER_REPORT = "another-report"
     ANOTHER_RELEASE = "another-release"
     MALFORMED_STATEMENT = "malformed-statement"
@@ -51,6 +56,8 @@ _NOT_READY = frozenset(
     {
         Cause.NOT_READY,
         Cause.LAB,
+        Cause.REPLAY,
+        Cause.RELAXED,
         Cause.TOO_OLD,
         Cause.WAIVER_EXPIRED,
         Cause.DECLARATION_EXPIRED,

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pytest_readiness.catalogue.words import Severity
-from pytest_readiness.clock import begins, ends, rfc3339
+from pytest_readiness.clock import SKEW, begins, ends, rfc3339
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
 from pytest_readiness.results.evidence import Outcome
@@ -21,8 +21,6 @@ from pytest_readiness.signoff.refusals import Cause, Refusal, Refused
 from pytest_readiness.signoff.statement import once
 from pytest_readiness.verdict.judge import NAMED, READY, READY_WITH_WAIVERS
 from pytest_readiness.written.keys import DURATION
-
-SKEW = timedelta(minutes=5)  # by which clocks may differ
 
 
 def read(run: Path) -> bytes:
@@ -45,7 +43,9 @@ def decode(data: bytes) -> model.Report:
         report = msgspec.json.decode(data, type=model.Report)
         if report.schema != model.SCHEMA:
             raise ValueError(f"its schema is {report.schema!r}, not {model.SCHEMA!r}")
-        begins(report.run.ended)
+        run = report.run
+        for moment in (run.started, run.ended, *(shard.ended for shard in run.shards)):
+            begins(moment)
         for _, expires in (*_used(report), *_counting(report)):
             ends(expires)
     except (ValueError, OverflowError, RecursionError) as error:  # msgspec's are ValueErrors
@@ -79,6 +79,10 @@ def refusals(report: model.Report, policy: Policy, at: datetime) -> Iterator[Ref
             cause=Cause.LAB,
             why="the answers are those of the lab, and the policy does not allow_lab",
         )
+    if not policy.allow_replay and (why := _replay(report)):
+        yield Refusal(cause=Cause.REPLAY, why=f"{why}, and the policy does not allow_replay")
+    if why := _relaxed(report, policy):
+        yield Refusal(cause=Cause.RELAXED, why=why)
     if why := age(report, policy.max_report_age, at, "max_report_age"):
         yield Refusal(cause=Cause.TOO_OLD, why=why)
     for cause, what, expires in _ended(report, at):
@@ -136,6 +140,7 @@ def _against(report: model.Report) -> Iterator[tuple[str, list[str]]]:
         "failing without a waiver:",
         [item.id for item in failing if item.severity in closing and item.waiver is None],
     )
+    yield "passing without evidence:", [item.id for item in report.items if item.is_unproven]
     yield "without a result:", list(report.completeness.missing)
     used = {_as_item_has_it(one) for one in report.waivers if one.state is model.WaiverState.USED}
     held = [item for item in report.items if item.waiver is not None]
@@ -177,6 +182,27 @@ def _as_item_has_it(listed: model.ListedWaiver) -> model.Waived:
     return model.Waived(**{name: getattr(listed, name) for name in fields})
 
 
+def _replay(report: model.Report) -> str | None:
+    if report.run.replay is not None:
+        return f"it is a replay of run {report.run.replay}: judged again from recorded facts"
+    if report.facts is None:
+        return "the report does not say whether it is a replay, and of which facts"
+    return None
+
+
+def _relaxed(report: model.Report, policy: Policy) -> str | None:
+    allowed = policy.allow_relaxed
+    if allowed is None:
+        return None
+    if report.relaxed is None:
+        return (
+            "the report does not say which limits are below the checklist: a version made it "
+            "that did not"
+        )
+    found = [f"[{one.section}] {one.key}" for one in report.relaxed if one.key not in allowed]
+    return f"below the checklist, and not in allow_relaxed: {named(found)}" if found else None
+
+
 def age(report: model.Report, max_age: timedelta, at: datetime, limit: str) -> str | None:
     """Return why a report is too old at a moment, or not of its past. limit: its name."""
     ended = begins(report.run.ended)
@@ -204,7 +230,7 @@ def _counting(report: model.Report) -> list[tuple[str, str]]:
 
 
 def named(ids: Iterable[str]) -> str:
-    """Return the first ids, and how many more there are."""
+    """Return the first names, and how many more there are."""
     names = list(ids)
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}"

@@ -24,6 +24,7 @@ from pytest_readiness.signoff.verify import Verification, verify, verify_bytes
 from pytest_readiness.text import flat, suggestion
 
 SSHSIG, DSSE = "sshsig", "dsse"
+_OF_THE_RUN = (Cause.TAMPERED_REPORT, Cause.ALTERED_FACT, Cause.FOREIGN_FACT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def _refused(request: Request, decision: Decision) -> str | None:
     if decision is Decision.REJECTED:
         return None
     for refusal in request.seen.refusals:
-        if refusal.cause.exit_code == 1 or refusal.cause is Cause.TAMPERED_REPORT:
+        if refusal.cause.exit_code == 1 or refusal.cause in _OF_THE_RUN:
             return refusal.why
     accepted = statement.accepted(request.report)
     items = ", ".join(dict.fromkeys(one.item for one in accepted))
@@ -214,6 +215,7 @@ def _statement(
             comment=comment,
             verdict=request.report.verdict.name,
             accepted_waivers=statement.accepted(request.report),
+            relaxed_limits=statement.relaxed_limits(request.report),
             release=statement.release(request.report),
             signed_at=signed_at,
             policy=statement.PolicyUsed(

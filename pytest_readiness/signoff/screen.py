@@ -19,6 +19,7 @@ def lines(report: model.Report, seen: Verification, at: datetime) -> list[str]:
     found = (
         *_target(report, seen, at),
         *_verdict(report),
+        *_relaxed(report),
         *_waivers(report),
         *_declarations(report, at),
         *_missing(report),
@@ -44,6 +45,8 @@ def _target(report: model.Report, seen: Verification, at: datetime) -> Iterator[
     if report.run.lab is not None:
         faults = ", ".join(map(flat, report.run.lab)) or "none"
         yield f"  LAB: answers of the reference platform, faults: {faults}; no system of yours"
+    if report.run.replay is not None:
+        yield f"  REPLAY: judged again from the facts that run {flat(report.run.replay)} recorded"
 
 
 def _age(report: model.Report, at: datetime) -> str:
@@ -63,6 +66,15 @@ def _verdict(report: model.Report) -> Iterator[str]:
     yield ""
     yield flat(report.verdict.name)
     yield from (f"  - {flat(reason)}" for reason in report.verdict.reasons)
+
+
+def _relaxed(report: model.Report) -> Iterator[str]:
+    if report.relaxed:
+        yield ""
+        yield "limits below the checklist"
+    for one in report.relaxed or ():
+        where = f"[{flat(one.section)}] {flat(one.key)}"
+        yield f"  - {where}: {flat(one.value)}, the checklist has {flat(one.checklist)}"
 
 
 def _waivers(report: model.Report) -> Iterator[str]:

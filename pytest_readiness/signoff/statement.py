@@ -72,7 +72,10 @@ class PolicyUsed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Predicate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """signed_at: RFC 3339 with zone. supersedes: sha256 of the statement that this replaces."""
+    """signed_at: RFC 3339 with zone. supersedes: sha256 of the statement that this replaces.
+
+    relaxed_limits: how many limits below the checklist the report has.
+    """
 
     role: Name
     principal: Name
@@ -80,6 +83,7 @@ class Predicate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     comment: str
     verdict: str
     accepted_waivers: tuple[AcceptedWaiver, ...]
+    relaxed_limits: int = 0
     release: Release
     signed_at: str
     policy: PolicyUsed
@@ -131,6 +135,11 @@ def accepted(report: model.Report) -> tuple[AcceptedWaiver, ...]:
     )
 
 
+def relaxed_limits(report: model.Report) -> int:
+    """Return how many limits below the checklist the report has."""
+    return len(report.relaxed or ())
+
+
 def about(
     stated: Statement, report: model.Report | None, sha256: str
 ) -> Iterator[tuple[Cause, str]]:
@@ -154,6 +163,12 @@ def about(
         yield (
             Cause.ANOTHER_RELEASE,
             f"the statement names the verdict {said.verdict}, the report {report.verdict.name}",
+        )
+    if said.relaxed_limits != relaxed_limits(report):
+        yield (
+            Cause.ANOTHER_RELEASE,
+            f"the statement names {said.relaxed_limits} limits below the checklist, the report "
+            f"has {relaxed_limits(report)}",
         )
     if stated.subject != subjects(report, sha256):
         yield (

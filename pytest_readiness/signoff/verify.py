@@ -13,7 +13,7 @@ import msgspec
 
 from pytest_readiness.clock import rfc3339
 from pytest_readiness.results import model
-from pytest_readiness.signoff import report_state, statement
+from pytest_readiness.signoff import facts, report_state, statement
 from pytest_readiness.signoff.collect import collect, collect_superseded
 from pytest_readiness.signoff.examine import Ground, Seen, examine, examine_superseded
 from pytest_readiness.signoff.policy import Policy
@@ -43,7 +43,10 @@ class RoleState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer. refusals: all, also those of the roles. verdict: None without a report."""
+    """The answer. refusals: all, also those of the roles. verdict: None without a report.
+
+    notes: what could not be held against the report, in words; it refuses nothing.
+    """
 
     exit_code: int
     signed_off: bool
@@ -52,6 +55,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str | None
     roles: tuple[RoleState, ...]
     refusals: tuple[Refusal, ...]
+    notes: tuple[str, ...] = ()
 
 
 class _Role(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,9 +85,12 @@ def verify_bytes(run: Path, data: bytes, policy: Policy, at: datetime) -> Verifi
     report_state.outside(policy, run)
     report: model.Report | None = None
     general: list[Refusal] = []
+    notes: list[str] = []
     try:
         report = report_state.decode(data)
         general += report_state.refusals(report, policy, at)
+        refused, notes = facts.held(report, run)
+        general += refused
     except Refused as error:
         general.append(Refusal(cause=error.cause, why=error.why))
     sha256 = hashlib.sha256(data).hexdigest()
@@ -99,7 +106,19 @@ def verify_bytes(run: Path, data: bytes, policy: Policy, at: datetime) -> Verifi
     nameless = [*strays, *(one for some in (*seen, *earlier) for one in some.refusals)]
     general += [one for one in nameless if not one.role]  # `.statement.json` has an empty one
     general += _nobody_accepts(report, policy, roles)
-    return _answer(ground, roles, general)
+    return msgspec.structs.replace(_answer(ground, roles, general), notes=tuple(notes))
+
+
+def also(found: Verification, refusals: Sequence[Refusal], notes: Sequence[str]) -> Verification:
+    """Return the answer with what else refuses the whole, and what else could not be held."""
+    code = exit_code((*found.refusals, *refusals))
+    return msgspec.structs.replace(
+        found,
+        exit_code=code,
+        signed_off=code == 0,
+        refusals=(*refusals, *found.refusals),
+        notes=(*found.notes, *notes),
+    )
 
 
 def _answer(ground: Ground, roles: Sequence[_Role], general: Sequence[Refusal]) -> Verification:

@@ -7,7 +7,7 @@ value is a package with these three modules, and for the lab `lab.py` and `fault
 PYTEST_DONT_REWRITE
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -75,6 +75,7 @@ def targets() -> dict[str, Target]:
         for other in found.values():
             if target.name == other.name or target.section.PREFIX == other.section.PREFIX:
                 raise ReadinessError(f"{target.brought_by}: {other.package} has its name or prefix")
+        _refuse_taken(target, found)
         found[target.name] = target
     asked = [item.target for item in catalogue.load()]
     place = {name: asked.index(name) if name in asked else len(asked) for name in found}
@@ -89,6 +90,19 @@ def questions() -> dict[str, tuple[Target, Question]]:
         for target in targets().values()
         for question in target.section.QUESTIONS
     }
+
+
+def _refuse_taken(target: Target, found: Mapping[str, Target]) -> None:
+    """Raise ReadinessError for a fixture that there is already: one answer would hide the other."""
+    taken = {name for other in found.values() for name in _fixtures(other)}
+    for name in _fixtures(target):
+        if name in taken:
+            raise ReadinessError(f"{target.brought_by}: there is a fixture {name} already")
+        taken.add(name)
+
+
+def _fixtures(target: Target) -> list[str]:
+    return [*map(target.fixture, target.section.QUESTIONS), target.limits]
 
 
 def _packaged() -> Iterator[Target]:

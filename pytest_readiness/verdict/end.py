@@ -36,19 +36,19 @@ class End(NamedTuple):
     """How a run ended.
 
     broke: not at its end. other: with another exit code than that of its items. beside: with
-    reasons that its items do not give. why: in words. code: of the run, without its items.
+    reasons that its items do not give. said: in words. code: of the run, without its items.
     """
 
     broke: bool
     other: bool
     beside: bool
-    why: str
+    said: str
     code: int
 
     def closes(self, verdict: Verdict) -> Verdict:
         """Return a verdict that is not better than this end."""
         worst = EXIT_NOT_READY if EXIT_NOT_READY in (self.code, verdict.exit_code) else None
-        return broken_off(verdict, worst or EXIT_INCOMPLETE, Code.ENDED, self.why)
+        return broken_off(verdict, worst or EXIT_INCOMPLETE, Code.ENDED, self.said)
 
 
 def judged_again(report: Report, *, narrowed: str | None = None) -> Verdict:
@@ -70,17 +70,17 @@ def end_of(report: Report, *, narrowed: str | None = None) -> End:
     again = judged_again(report, narrowed=narrowed)
     # What the items do not give again is of the end, and so is a reason without a code.
     codes = said.why if len(said.why) == len(said.reasons) else ("",) * len(said.reasons)
-    told = zip(codes, said.reasons, strict=True)
-    beside = [reason for code, reason in told if code not in again.why]
-    why = [f"run {report.run.id} ended with exit code {said.exit_code}"]
+    coded = zip(codes, said.reasons, strict=True)
+    beside = [reason for code, reason in coded if code not in (*again.why, Code.NOT_OWED)]
+    told = [f"run {report.run.id} ended with exit code {said.exit_code}"]
     if beside:
         # The reasons of a merge say themselves whose end it was.
-        why = [*([] if merged else why), "; ".join(beside)]
+        told = [*([] if merged else told), "; ".join(beside)]
     other = said.exit_code != again.exit_code
     return End(
         broke=said.exit_code in _BROKEN or Code.KILLED in said.why or bool(merged and beside),
         other=other,
         beside=bool(beside),
-        why=": ".join(why),
+        said=": ".join(told),
         code=said.exit_code if other else EXIT_INCOMPLETE,
     )

@@ -54,7 +54,7 @@ class Gathered:
 
     phase: of the run, "all" included. blank: the items of the phase as they are without a result.
     selected: ids that the command line names. own: what is known of the project's own checks
-    beforehand.
+    beforehand. owed: those that the team owes, with what is said of one that nobody brings.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Gathered:
         blank: Sequence[model.Item],
         selected: Sequence[str],
         own: Sequence[Sent],
+        owed: Sequence[Sent] = (),
     ) -> None:
         self.phase = phase
         self.blank = blank
@@ -73,6 +74,7 @@ class Gathered:
         self.declared: dict[str, dict[str, str]] = {}  # id -> what its check says of itself
         self.own = {sent.id: sent for sent in own}
         self.own_selected = set(self.own)
+        self.owed = {sent.id: sent for sent in owed}
         # own id -> node id of each of its cases -> whether it gave a result
         self.cases: dict[str, dict[str, bool]] = {}
         self.told = False  # whether the project's own checks are known, also those not run
@@ -80,7 +82,8 @@ class Gathered:
     @property
     def chosen(self) -> tuple[str, ...]:
         """The ids that were asked for, the project's own last."""
-        return (*self.selected, *sorted(self.own_selected))
+        owed = {sent.id for sent in self.owed.values() if sent.selected}
+        return (*self.selected, *sorted(self.own_selected | (owed - self.own.keys())))
 
     @property
     def reported(self) -> set[str]:
@@ -100,6 +103,9 @@ class Gathered:
             self.cases.setdefault(sent.id, {}).setdefault(sent.nodeid, False)
             if sent.selected:
                 self.own_selected.add(sent.id)
+            if sent.selected and sent.result is not None:  # it is known to give none
+                self.cases[sent.id][sent.nodeid] = True
+                self.results.setdefault(sent.id, sent.result)
 
     def take(self, sent: Sent) -> None:
         """Take what is told of an item, with or without a result."""
@@ -124,7 +130,7 @@ class Gathered:
         """Return the items of the report. lack: node id -> why it gave no result."""
         own = [
             _judged(_own_item(sent, self.phase), self._own_result(sent, lack), sent.declared)
-            for _, sent in sorted(self.own.items())
+            for _, sent in sorted((self.owed | self.own).items())
         ]
         return (*(self._packaged(item, lack) for item in self.blank), *own)
 
@@ -145,6 +151,9 @@ class Gathered:
         return msgspec.structs.replace(known, reason=reason)
 
     def _own_result(self, sent: Sent, lack: Callable[[str], Lack]) -> ItemResult:
+        if sent.id not in self.own and sent.result is not None:
+            unasked = _unknown(sent.id, sent.nodeid, _UNASKED)
+            return sent.result if sent.selected else unasked
         known, lacking = self._known(sent.id), self.lacking(sent.id)
         if known is not None and not lacking:
             return known

@@ -26,6 +26,7 @@ from pytest_readiness.verdict.judge import (
     judge,
     with_reason,
 )
+from pytest_readiness.verdict.relaxed import relaxed
 
 SCHEMA = "pytest-readiness/journal/v1"
 FILE = model.JOURNAL
@@ -41,6 +42,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, tag="head", tag_field="lin
     at: when it was written. run: as it stands then, its `ended` is not to be taken for the end.
     items: of the phase, without results. selected: ids that the command line names. own: the
     project's own checks as far as they are known beforehand. narrowed: see `verdict.judge`.
+    owed: see `Gathered`.
     """
 
     schema: str = SCHEMA
@@ -54,6 +56,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, tag="head", tag_field="lin
     selected: tuple[str, ...]
     own: tuple[Sent, ...]
     narrowed: str | None
+    owed: tuple[Sent, ...] = ()
 
 
 class Own(msgspec.Struct, frozen=True, kw_only=True, tag="own", tag_field="line"):
@@ -96,7 +99,7 @@ def rebuild(data: bytes, lay: Lay = _nothing_written) -> model.Report:
     head, *lines = _read(data)
     if not isinstance(head, Head):
         raise ReadinessError(f"{FILE}:1: not the first line of a journal")
-    gathered = Gathered(head.target.phase, head.items, head.selected, head.own)
+    gathered = Gathered(head.target.phase, head.items, head.selected, head.own, head.owed)
     for number, line in enumerate(lines, 2):
         match line:
             case Own():
@@ -139,6 +142,7 @@ def _report(head: Head, gathered: Gathered, laid: Laid, ended: str) -> model.Rep
         declarations=laid.declarations,
         completeness=completeness(items, gathered.reported),
         verdict=verdict,
+        relaxed=relaxed(head.settings.values, items),
     )
 
 

@@ -38,6 +38,7 @@ class Code(StrEnum):
     NO_RESULT = "no-result"
     SELECTION = "selection"
     NARROWED = "narrowed"  # by an option that the selection does not name
+    NOT_OWED = "not-owed"  # checks of the project that could vanish in silence
     # What no item says: how the run ended.
     LOST = "lost"  # tests of which only a dead worker could say whether they are checks
     KILLED = "killed"
@@ -65,7 +66,7 @@ def judge(
 
     selected: ids that the marker expression and node ids name. missing: selected ids without a
     result. narrowed: the option that may have taken items away from the selection, `-k`,
-    `--deselect` or `--ignore`; such a run is PARTIAL and never exits 0, since a gate that reads
+    a file as argument...; such a run is PARTIAL and never exits 0, since a gate that reads
     only the exit code must not be opened by leaving items out. waivers: those that no longer cover
     a fail are said. lost: node ids of tests of which nobody knows whether they are checks.
     """
@@ -100,11 +101,11 @@ def broken_off(verdict: Verdict, exit_code: int, why: Code, sentence: str) -> Ve
 
 
 def failed_beside(verdict: Verdict, sentence: str) -> Verdict:
-    """Return the verdict of a run in which something that is no item failed."""
+    """Return the verdict of a run in which something that is no item failed: never ready."""
+    name = NOT_READY if verdict.name in (READY, READY_WITH_WAIVERS) else verdict.name
     code = verdict.exit_code or EXIT_NOT_READY
-    return with_reason(
-        msgspec.structs.replace(verdict, exit_code=code), Code.FAILED_BESIDE, sentence
-    )
+    failed = msgspec.structs.replace(verdict, name=name, exit_code=code)
+    return with_reason(failed, Code.FAILED_BESIDE, sentence)
 
 
 def with_reason(verdict: Verdict, why: Code, sentence: str) -> Verdict:
@@ -172,11 +173,11 @@ def _scope(
         yield Code.NONE_APPLIES, "no item was checked: none of them applies"
     for code, ids in ((Code.NO_RESULT, missing), (Code.LOST, lost)):
         if ids:
-            yield code, f"no result: {_named(ids)}"
+            yield code, f"no result: {named(ids)}"
     if partial:
-        why = f" ({narrowed} leaves items out)" if narrowed else ""
+        by = f" ({narrowed} leaves items out)" if narrowed else ""
         code = Code.NARROWED if narrowed else Code.SELECTION
-        yield code, f"a selection{why}: {asked} of {owed} items of the phase"
+        yield code, f"a selection{by}: {asked} of {owed} items of the phase"
 
 
 def _good(asked: Sequence[Item]) -> str:
@@ -194,9 +195,10 @@ def _uncovered(closing: Sequence[Item], waivers: Sequence[ListedWaiver]) -> Iter
 
 def _reason(code: Code, what: str, items: Sequence[Item]) -> Iterable[Reason]:
     if items:
-        yield code, f"{len(items)} {what}: {_named([item.id for item in items])}"
+        yield code, f"{len(items)} {what}: {named([item.id for item in items])}"
 
 
-def _named(ids: Sequence[str]) -> str:
+def named(ids: Sequence[str]) -> str:
+    """Return ids as a reason names them: the first ones, and how many more."""
     more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
     return f"{', '.join(ids[:NAMED])}{more}"

@@ -1,8 +1,6 @@
 """The ClickHouse checks on facts made by hand: passing, failing with the right subject."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -10,12 +8,7 @@ from msgspec.structs import replace
 from pytest_readiness.checklist.check import NotApplicable
 from pytest_readiness.checklist.infrastructure import test_clickhouse as checks
 from pytest_readiness.errors import NothingExamined
-from pytest_readiness.results.evidence import Evidence
 from pytest_readiness.targets.clickhouse.facts import (
-    Backup,
-    BackupApi,
-    Backups,
-    BackupState,
     Disk,
     Disks,
     Replica,
@@ -26,23 +19,7 @@ from pytest_readiness.targets.clickhouse.facts import (
     Tables,
 )
 from pytest_readiness.targets.clickhouse.section import ClickHouse
-
-LIMITS = ClickHouse(url="clickhouse+https://reader@ch.example.org/risk", cluster="risk")
-NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
-HOSTS = ("ch-0", "ch-1", "ch-2")
-
-
-def findings(check: Any, *facts: object, limits: ClickHouse = LIMITS) -> dict[str, str]:
-    """Run a check; return its findings by subject, empty where it passes."""
-    evidence = Evidence()
-    try:
-        check(*facts, limits, evidence)
-    except AssertionError:
-        assert evidence.findings
-    else:
-        assert not evidence.findings
-        assert evidence.missing() == []
-    return {finding.subject: finding.problem for finding in evidence.findings}
+from tests.checklist.clickhouse_facts import HOSTS, LIMITS, disk, findings
 
 
 class TestReplicas:
@@ -140,7 +117,20 @@ class TestReplication:
     def test_passes_at_the_limits(self) -> None:
         assert self.found(self.TRADES, self.change("ch-1", queue=20, delay=60)) == {}
 
-    @pytest.mark.parametrize("engine", ["MergeTree", "Log", "Join", "EmbeddedRocksDB", "NewTree"])
+    def test_fails_and_names_the_table_that_a_shard_lacks(self) -> None:
+        two = [replace(table, host="ch-3", shard=2) for table in self.TRADES[:1]]
+        limits, hosts = tables("limits", "ReplicatedMergeTree"), {1: HOSTS, 2: ("ch-3",)}
+        follows = [*states("trades"), *states("trades", ["ch-3"]), *states("limits")]
+        found = findings(
+            self.check,
+            Tables(database="risk", hosts=hosts, tables=(*self.TRADES, *two, *limits)),
+            Replication(database="risk", tables=tuple(follows)),
+        )
+        assert found == {"table/risk.limits": "is on shard 1 and not on shard 2"}
+
+    @pytest.mark.parametrize(
+        "engine", ["MergeTree", "Log", "Join", "EmbeddedRocksDB", "NewTree", "Buffer"]
+    )
     def test_fails_and_names_a_table_that_is_not_replicated(self, engine: str) -> None:
         found = self.found([*self.TRADES, *tables("raw", engine)], states("trades"))
         assert found == {
@@ -214,118 +204,6 @@ class TestReplication:
             self.found(tables("v", "View"), [])
 
 
-def backup(name: str, hours: float | None, **values: Any) -> Backup:
-    at = NOW - timedelta(hours=hours) if hours is not None else None
-    return replace(
-        Backup(
-            host="ch-0",
-            name=name,
-            base="",
-            state=BackupState.CREATED,
-            started=at,
-            ended=at,
-            error="",
-        ),
-        **values,
-    )
-
-
-class TestBackup:
-    check = staticmethod(checks.test_the_newest_backup_is_good_and_young)
-
-    def found(self, *known: Backup, listed: Sequence[Backup] = ()) -> dict[str, str]:
-        return findings(
-            self.check,
-            Backups(asked_at=NOW, sources=("system.backups",), backups=known),
-            BackupApi(asked_at=NOW, url="http://ch:7171", backups=tuple(listed)),
-        )
-
-    def test_passes_when_the_newest_is_young(self) -> None:
-        assert self.found(backup("a", 30), backup("b", 23.9)) == {}
-
-    def test_passes_when_clickhouse_backup_has_it(self) -> None:
-        assert self.found(backup("a", 30), listed=[backup("b", 2)]) == {}
-
-    def test_fails_when_there_is_none(self) -> None:
-        assert self.found() == {"cluster/risk": "has no complete backup"}
-
-    def test_fails_and_names_an_old_one(self) -> None:
-        assert self.found(backup("a", 30)) == {
-            "backup/a": "is the newest good one and 30 h old, more than 24 h"
-        }
-
-    def test_judges_the_age_at_the_time_of_asking(self) -> None:
-        later = Backups(
-            asked_at=NOW + timedelta(hours=23), sources=("s",), backups=(backup("a", 2),)
-        )
-        api = BackupApi(asked_at=NOW, url=None, backups=())
-        assert set(findings(self.check, later, api)) == {"backup/a"}
-
-    def test_fails_and_names_one_that_failed_after_a_good_one(self) -> None:
-        failed = backup("b", 1, state=BackupState.FAILED, error="Code 499: Access Denied")
-        assert self.found(backup("a", 2), failed) == {
-            "backup/b": "failed at 2026-11-24T05:00:00.000Z: Code 499: Access Denied"
-        }
-
-    def test_passes_when_a_good_one_followed_the_failed_one(self) -> None:
-        assert self.found(backup("a", 2, state=BackupState.FAILED), backup("b", 1)) == {}
-
-    def test_fails_and_names_a_failed_one_without_a_date(self) -> None:
-        found = self.found(backup("a", 2), backup("b", None, state=BackupState.FAILED))
-        assert found == {"backup/b": "failed at an unknown time"}
-
-    def test_passes_while_another_one_runs(self) -> None:
-        assert self.found(backup("a", 2), backup("b", 0.5, state=BackupState.RUNNING)) == {}
-
-    def test_does_not_count_one_that_runs(self) -> None:
-        running = backup("b", 0.5, state=BackupState.RUNNING, ended=None)
-        assert self.found(running) == {"cluster/risk": "has no complete backup"}
-
-    def test_passes_when_the_chain_is_whole(self) -> None:
-        full = backup("Disk('b', 'full')", 60)
-        assert self.found(full, backup("i", 2, base="Disk('b','full')")) == {}
-
-    @pytest.mark.parametrize("state", [BackupState.FAILED, BackupState.RUNNING, None])
-    def test_fails_and_names_an_increment_without_its_base(self, state: BackupState | None) -> None:
-        base = (backup("full", 60, state=state),) if state else ()
-        found = self.found(*base, backup("i1", 30, base="full"), backup("i2", 2, base="i1"))
-        assert found["cluster/risk"] == "has no complete backup"
-        assert found["backup/i1"].startswith("cannot be restored: its base full ")
-        assert found["backup/i2"].startswith("cannot be restored: its base full ")
-
-    def test_fails_when_increments_go_in_a_circle(self) -> None:
-        found = self.found(backup("a", 3, base="b"), backup("b", 2, base="a"))
-        assert set(found) == {"cluster/risk", "backup/a", "backup/b"}
-
-    def test_passes_when_a_whole_chain_is_younger_than_a_broken_one(self) -> None:
-        assert self.found(backup("lost", 3, base="gone"), backup("full", 2)) == {}
-
-    def test_fails_and_names_one_from_the_future(self) -> None:
-        found = self.found(backup("a", 2), backup("b", -2))
-        assert found == {"backup/b": "is dated 2 h in the future: a clock is wrong"}
-
-    def test_passes_when_clocks_differ_by_seconds(self) -> None:
-        assert self.found(backup("a", -0.01)) == {}
-
-
-def disk(host: str, name: str, free: int, total: int, **values: Any) -> Disk:
-    return replace(
-        Disk(
-            host=host,
-            name=name,
-            path="/",
-            type="Local",
-            free=free * 10**9,
-            total=total * 10**9,
-            unreserved=free * 10**9,
-            remote=False,
-            broken=False,
-            read_only=False,
-        ),
-        **values,
-    )
-
-
 class TestDisk:
     check = staticmethod(checks.test_every_disk_of_every_replica_has_room)
 
@@ -361,9 +239,24 @@ class TestDisk:
         found = self.found(disk("ch-0", "nfs", 2, 1000, remote=True))
         assert set(found) == {"disk/ch-0/nfs"}
 
-    def test_does_not_apply_to_a_read_only_disk(self) -> None:
-        web = disk("ch-0", "web", 0, 0, read_only=True)
+    def test_does_not_apply_to_a_remote_disk_that_is_read_only(self) -> None:
+        web = disk("ch-0", "web", 0, 0, read_only=True, remote=True)
         assert self.found(web, disk("ch-0", "default", 400, 1000)) == {}
+        with pytest.raises(NotApplicable, match="remote and read-only"):
+            self.found(web)
+
+    @pytest.mark.parametrize("others", [0, 1])
+    def test_fails_and_names_a_local_disk_that_is_read_only(self, others: int) -> None:
+        stuck = disk("ch-0", "default", 400, 1000, read_only=True)
+        assert self.found(stuck, *[disk("ch-1", "default", 400, 1000)] * others) == {
+            "disk/ch-0/default": "is read-only (is_read_only): the server cannot write to it"
+        }
+
+    def test_fails_and_names_a_disk_whose_free_space_is_all_reserved(self) -> None:
+        found = self.found(disk("ch-0", "a", 400, 1000), disk("ch-0", "b", 400, 1000, unreserved=0))
+        assert found == {
+            "disk/ch-0/b": "has 400 GB free, and all of it is reserved (unreserved_space 0)"
+        }
 
     def test_fails_and_names_a_broken_disk_and_one_of_unknown_size(self) -> None:
         broken = disk("ch-0", "b", 400, 1000, broken=True)

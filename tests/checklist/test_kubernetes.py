@@ -93,6 +93,8 @@ NODE = Node(
     cpu_allocatable="3920m",
     memory_capacity="8145240Ki",
     memory_allocatable="7Gi",
+    pods_capacity="110",
+    pods_allocatable="110",
 )
 CONTROL_PLANE = (Taint(key="node-role.kubernetes.io/control-plane", effect="NoSchedule"),)
 
@@ -118,6 +120,9 @@ class TestNodes:
             (replace(NODE, memory_capacity="8Gi"), {"capacity": 3}),
             (replace(NODE, memory_capacity="16e9", cpu_capacity="8"), {"capacity": 3}),
             (replace(NODE, cpu_allocatable=None, memory_allocatable=None), None),
+            (replace(NODE, cpu_allocatable="3200m", memory_allocatable="6400M"), {"capacity": 3}),
+            (replace(NODE, pods_allocatable=None), None),
+            (replace(NODE, pods_allocatable="1"), None),
             (replace(NODE, taints=(Taint(key="k", effect="PreferNoSchedule"),)), None),
         ],
     )
@@ -162,6 +167,13 @@ class TestNodes:
             (replace(NODE, taints=(Taint(key="k", effect="NoExecute"),)), "is tainted k:NoExec"),
             (replace(NODE, cpu_capacity="3999m"), "is too small"),
             (replace(NODE, memory_capacity="7812499Ki"), "is too small"),
+            (replace(NODE, cpu_allocatable="0"), "keeps more than 20% of the size for itself: 0 C"),
+            (replace(NODE, cpu_allocatable="3199m"), "keeps more than 20%"),
+            (replace(NODE, memory_allocatable="64Mi"), "keeps more than 20%"),
+            (replace(NODE, memory_allocatable="6399999999"), "keeps more than 20%"),
+            (replace(NODE, pods_allocatable="0"), "takes no pods: 0 allocatable"),
+            (replace(NODE, pods_allocatable="none"), "its allocatable of pods cannot be read"),
+            (replace(NODE, pods_capacity=None, pods_allocatable=None), "its allocatable has no p"),
             (replace(NODE, cpu_capacity="four"), "its capacity of cpu cannot be read"),
             (replace(NODE, memory_allocatable="8GB"), "its allocatable of memory cannot be"),
             (
@@ -176,6 +188,21 @@ class TestNodes:
             self.check(cluster(node), LIMITS, evidence)
         assert subjects(evidence) == ["node/n3"]
         assert evidence.findings[0].problem.startswith(problem)
+
+    def test_passes_when_the_settings_allow_a_larger_reserve(self) -> None:
+        node = replace(NODE, cpu_allocatable="2", memory_allocatable="4G")
+        limits = replace(LIMITS, max_node_reserve=0.5)
+        evidence = Evidence()
+        self.check(cluster(node), limits, evidence)
+        assert evidence.observations["counted"] == 3
+
+    def test_fails_and_names_every_node_that_allocates_nothing(self) -> None:
+        evidence = Evidence()
+        nothing = replace(NODE, cpu_allocatable="100m", memory_allocatable="64Mi")
+        with pytest.raises(AssertionError):
+            self.check(cluster(nothing, nothing, nothing), LIMITS, evidence)
+        assert subjects(evidence) == ["node/n1", "node/n2", "node/n3"]
+        assert {finding.code for finding in evidence.findings} == {"node-reserves-much"}
 
     def test_fails_and_names_the_broken_node_beside_a_control_plane(self) -> None:
         evidence = Evidence()
@@ -218,7 +245,7 @@ class TestNodes:
 FAST = StorageClass(name="fast", provisioner="csi.example.org", default=True)
 SLOW = StorageClass(name="slow", provisioner="csi.example.org", default=False)
 DRIVERS = CsiDrivers(names=("csi.example.org",), unreadable=())
-DATA = Claim(name="data-0", phase="Bound", storage_class="fast")
+DATA = Claim(name="data-0", phase="Bound", deleting=False, storage_class="fast")
 
 
 def classes(*items: StorageClass) -> StorageClasses:
@@ -285,6 +312,13 @@ class TestStorage:
         evidence = Evidence()
         with pytest.raises(AssertionError):
             self.check(classes(FAST), DRIVERS, claims(replace(DATA, phase=phase)), evidence)
+        assert subjects(evidence) == ["persistentvolumeclaim/data-0"]
+
+    def test_fails_and_names_the_claim_that_is_being_deleted(self) -> None:
+        evidence = Evidence()
+        with pytest.raises(AssertionError):
+            self.check(classes(FAST), DRIVERS, claims(DATA, replace(DATA, deleting=True)), evidence)
+        assert [finding.code for finding in evidence.findings] == ["claim-deleting"]
         assert subjects(evidence) == ["persistentvolumeclaim/data-0"]
 
     def test_fails_and_names_what_cannot_be_read(self) -> None:

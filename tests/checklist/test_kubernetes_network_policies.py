@@ -8,6 +8,8 @@ from pytest_readiness.errors import NothingExamined
 from pytest_readiness.results.evidence import Evidence
 from pytest_readiness.targets.kubernetes.facts import (
     IngressRule,
+    Namespace,
+    Namespaces,
     NetworkPolicies,
     NetworkPolicy,
     Operator,
@@ -35,6 +37,21 @@ JOB = PodGroup(
 DENY = NetworkPolicy(
     namespace="shop", name="deny", selector=EVERYTHING, types=("Ingress",), ingress=()
 )
+
+
+SPACES = Namespaces(
+    items=tuple(
+        Namespace(name=name, labels={"kubernetes.io/metadata.name": name} | more)
+        for name, more in {
+            "shop": {"team": "shop"},
+            "kube-system": {},
+            "ops": {"team": "ops"},
+            "lab": {"team": "lab"},
+        }.items()
+    ),
+    unreadable=(),
+)
+NAME = "kubernetes.io/metadata.name"
 
 
 def labels(**wanted: str) -> Selector:
@@ -69,6 +86,7 @@ def judge(*policies: NetworkPolicy, pods: tuple[PodGroup, ...] = (WEB, JOB)) -> 
     evidence = Evidence()
     checks.test_every_pod_is_isolated_by_a_network_policy(
         NetworkPolicies(namespace="shop", items=policies, unreadable=()),
+        SPACES,
         Pods(namespace="shop", groups=pods, unreadable=()),
         evidence,
     )
@@ -80,6 +98,7 @@ def findings(*policies: NetworkPolicy, pods: tuple[PodGroup, ...] = (WEB, JOB)) 
     with pytest.raises(AssertionError):
         checks.test_every_pod_is_isolated_by_a_network_policy(
             NetworkPolicies(namespace="shop", items=policies, unreadable=()),
+            SPACES,
             Pods(namespace="shop", groups=pods, unreadable=()),
             evidence,
         )
@@ -138,6 +157,16 @@ def test_passes_when_each_workload_has_a_policy_of_its_own() -> None:
         allow(ports=tcp("http")),
         allow(peer("0.0.0.0/0"), peer("::/0"), ports=tcp(443)),
         allow(ports=tcp(1024, 65535)),
+        allow(peer("::/0", "fd00::/8")),
+        allow(peer("8000::/1")),
+        allow(peer(namespaces=expression(NAME, "In", "kube-system", "ops"))),
+        allow(peer(namespaces=expression("team", "DoesNotExist"))),
+        allow(peer(namespaces=expression("team", "NotIn", "ops", "lab"))),
+        allow(peer(namespaces=EVERYTHING, pods=expression("app", "Exists"))),
+        allow(peer(pods=expression("app", "NotIn", "gone"))),
+        allow(ports=(*tcp(1, 32767), Port(protocol="UDP", port=32768, end_port=65535))),
+        allow(ports=tcp(1, 8079) + tcp(9000, 65535)),
+        allow(peer("0.0.0.0/1"), peer("8000::/1"), peer(namespaces=labels(team="ops"))),
     ],
 )
 def test_passes_when_an_allowing_policy_leaves_something_closed(allowing: NetworkPolicy) -> None:
@@ -183,6 +212,46 @@ def test_fails_and_names_the_pods_that_no_policy_selects(
             "every pod of every namespace",
         ),
         (allow(peer(namespaces=EVERYTHING, pods=EVERYTHING)), "every pod of every namespace"),
+        (allow(peer("0.0.0.0/0", "192.0.2.1/32")), "lets nearly every address of 0.0.0.0/0 in on"),
+        (allow(peer("0.0.0.0/0", "192.168.0.0/16")), "nearly every address of 0.0.0.0/0 in"),
+        (
+            allow(peer("0.0.0.0/1"), peer("128.0.0.0/2"), peer("192.0.0.0/3")),
+            "nearly every address of 0.0.0.0/0 in on every port",
+        ),
+        (allow(peer("0.0.0.0/0", "10.0.0.0/8"), peer("10.0.0.0/8")), "every address of 0.0.0.0/0"),
+        (allow(peer("2000::/3"), peer("fc00::/7")), "nearly every address of ::/0 in"),
+        (allow(ports=tcp(1, 32767) + tcp(32768, 65535)), "everybody in on every TCP port"),
+        (allow(ports=tcp(1, 8079) + tcp(8081, 65535)), "everybody in on nearly every TCP port"),
+        (
+            allow(ports=(*tcp(), Port(protocol="UDP", port=None, end_port=None))),
+            "everybody in on every TCP and UDP port",
+        ),
+        (allow(peer(namespaces=expression("gone", "DoesNotExist"))), "every pod of every namesp"),
+        (allow(peer(namespaces=expression("team", "NotIn", "gone"))), "every pod of every namesp"),
+        (
+            allow(peer(namespaces=expression(NAME, "In", "kube-system", "ops", "lab"))),
+            "every pod of every namespace",
+        ),
+        (
+            allow(peer(namespaces=expression(NAME, "NotIn", "kube-system"))),
+            "nearly every pod of every namespace",
+        ),
+        (
+            allow(
+                peer(namespaces=labels(team="ops")),
+                peer(namespaces=labels(team="lab")),
+                peer(namespaces=expression("team", "DoesNotExist")),
+            ),
+            "every pod of every namespace",
+        ),
+        (
+            allow(peer(namespaces=EVERYTHING, pods=expression("app", "NotIn", "gone"))),
+            "every pod of every namespace",
+        ),
+        (
+            allow(peer(namespaces=EVERYTHING, pods=expression("gone", "DoesNotExist"))),
+            "every pod of every namespace",
+        ),
     ],
 )
 def test_fails_and_names_the_policy_that_undoes_the_deny_all(
@@ -192,6 +261,59 @@ def test_fails_and_names_the_policy_that_undoes_the_deny_all(
     assert list(found) == ["networkpolicy/allow"]
     assert says in found["networkpolicy/allow"]
     assert "3 pods (web-5d9f-a, web-5d9f-b, job)" in found["networkpolicy/allow"]
+
+
+def rule(*peers: Peer, ports: tuple[Port, ...] = ()) -> IngressRule:
+    return IngressRule(peers=peers, ports=ports)
+
+
+LOWER, UPPER = peer("0.0.0.0/1"), peer("128.0.0.0/1")
+
+
+@pytest.mark.parametrize(
+    "halves",
+    [
+        (rule(LOWER), rule(UPPER)),
+        (rule(ports=tcp(1, 40000)), rule(ports=tcp(40001, 65535))),
+        (rule(peer("0.0.0.0/0", "10.0.0.0/8")), rule(peer("10.0.0.0/9"), peer("10.128.0.0/9"))),
+        (
+            rule(peer(namespaces=expression("team", "Exists"))),
+            rule(peer(namespaces=expression("team", "DoesNotExist"))),
+        ),
+    ],
+)
+def test_fails_and_names_both_policies_that_open_in_sum(
+    halves: tuple[IngressRule, IngressRule],
+) -> None:
+    one, other = (
+        replace(DENY, name=name, ingress=(half,))
+        for name, half in zip(("one", "other"), halves, strict=True)
+    )
+    found = findings(DENY, one, other, allow(peer("10.0.0.0/8"), ports=tcp(443)))
+    assert list(found) == ["networkpolicy/one", "networkpolicy/other"]
+    assert "in on every" in found["networkpolicy/one"]
+    assert (
+        "port, together with other: 3 pods (web-5d9f-a, web-5d9f-b, job)"
+        in (found["networkpolicy/one"])
+    )
+    judge(
+        DENY, replace(one, selector=labels(app="web")), replace(other, selector=labels(app="job"))
+    )
+    assert (
+        "2 pods"
+        in findings(DENY, one, replace(other, selector=labels(app="web")))["networkpolicy/one"]
+    )
+
+
+def test_fails_and_names_a_quarter_of_the_addresses_and_the_ports_each() -> None:
+    quarters = [
+        replace(DENY, name=f"q{number}", ingress=(rule(of, ports=tcp(*ports)),))
+        for number, (of, ports) in enumerate(
+            (of, ports) for of in (LOWER, UPPER) for ports in ((1, 30000), (30001, 65535))
+        )
+    ]
+    assert list(findings(DENY, *quarters)) == [f"networkpolicy/q{number}" for number in range(4)]
+    judge(DENY, *quarters[1:])
 
 
 def test_fails_and_names_an_allow_all_without_any_deny() -> None:
@@ -235,7 +357,12 @@ def test_fails_and_names_what_cannot_be_read() -> None:
     with pytest.raises(AssertionError):
         checks.test_every_pod_is_isolated_by_a_network_policy(
             NetworkPolicies(namespace="shop", items=(DENY,), unreadable=BROKEN),
+            replace(SPACES, unreadable=BROKEN),
             Pods(namespace="shop", groups=(WEB,), unreadable=BROKEN),
             evidence,
         )
-    assert [f.subject for f in evidence.findings] == ["networkpolicy/#7", "pod/#7"]
+    assert [f.subject for f in evidence.findings] == [
+        "networkpolicy/#7",
+        "namespace/#7",
+        "pod/#7",
+    ]

@@ -16,7 +16,7 @@ from pytest_readiness.commands.check import TargetAnswer
 from pytest_readiness.errors import ProbeError, ProbeErrorKind, SettingsError
 from pytest_readiness.settings import Settings, load, sections
 from pytest_readiness.settings.sections import ITEM_SECTIONS
-from pytest_readiness.signoff import policy
+from pytest_readiness.signoff import policy, template
 from tests.signoff.keys import person
 
 INI = "[readiness]\nsystem = s\nenvironment = e\nphase = verification\n"
@@ -89,7 +89,7 @@ class TestInitSignoff:
     def test_passes_when_the_policy_is_the_only_file(self, folder: Path, capsys: Captured) -> None:
         assert cli.main(["init", "--signoff"]) == 0
         assert [path.name for path in folder.iterdir()] == ["signoff.toml"]
-        assert (folder / "signoff.toml").read_text(encoding="utf-8") == policy.template()
+        assert (folder / "signoff.toml").read_text(encoding="utf-8") == template.text()
         out = capsys.readouterr().out
         assert out.startswith("wrote signoff.toml\nnext:\n")
         for part in ("e-mail addresses", "ssh-keygen -t ed25519", "into allowed_signers: "):
@@ -114,7 +114,7 @@ class TestInitSignoff:
         assert capsys.readouterr().err == "mine.toml: exists; --force overwrites it\n"
         assert (folder / "mine.toml").read_text() == "precious"
         assert cli.main(["init", "--signoff", "--output", "mine.toml", "--force"]) == 0
-        assert (folder / "mine.toml").read_text(encoding="utf-8") == policy.template()
+        assert (folder / "mine.toml").read_text(encoding="utf-8") == template.text()
 
     def test_fails_when_two_files_are_asked_for(self, capsys: Captured) -> None:
         assert usage_error("init", "--signoff", "--rbac") == 4
@@ -233,7 +233,7 @@ class TestCheck:
         (folder / "readiness.ini").write_text(f"{INI}[lab]\n")
         assert cli.main(["check"]) == 0
         out = capsys.readouterr().out
-        assert "kubernetes lab: answers every question (9)" in out
+        assert "kubernetes lab: answers every question (10)" in out
         assert "answers every question (7)" in out
 
 

@@ -53,10 +53,7 @@ def run(
     **changes: Any,
 ) -> Given:
     """Return a run that gave these results (an id: it passes), and was asked for nothing else."""
-    items = [
-        sample.item(one, evidence=(sample.proof(),)) if isinstance(one, str) else one
-        for one in said
-    ]
+    items = [_proven(sample.item(one) if isinstance(one, str) else one) for one in said]
     known = {item.id: item for item in items}
     unasked = [sample.item(one, **UNASKED) for one in IDS]
     whole = (
@@ -86,6 +83,12 @@ def run(
             **changes,
         ),
     )
+
+
+def _proven(item: Item) -> Item:
+    if item.outcome is not PASS or item.evidence:
+        return item
+    return msgspec.structs.replace(item, evidence=(sample.proof(),))
 
 
 def merged(*runs: Given, main: Main = PRODUCTION, moment: datetime = NOW, id: str = "m") -> Report:

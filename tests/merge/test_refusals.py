@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from pytest_readiness.merge.join import Given, Main
+from pytest_readiness.results.evidence import EvidenceRecord, Outcome
 from pytest_readiness.settings import KeyOf, from_values, sections
 from pytest_readiness.targets import targets
 from pytest_readiness.written.keys import Use
-from tests.merge.merging import IDS, KUBERNETES, REST, again, merged, placeholder, refused, run
+from tests.merge.merging import IDS, KUBERNETES, REST, again, merged, of, placeholder, refused, run
 from tests.report import sample
 
 
@@ -134,10 +135,16 @@ def test_the_places_of_a_lab_are_its_runs_own_and_its_limits_are_not(
 
 def test_a_key_that_this_version_does_not_know_is_the_same_in_all_runs() -> None:
     one, other = [
-        run(id, *ids, values={"toaster": {"max_heat": text}})
+        run(id, *ids, values={"kubernetes": {"heat": text}})
         for id, ids, text in (("a", IDS[:2], "1"), ("b", IDS[2:], "2"))
     ]
-    assert refused(one, other) == "[toaster] max_heat: '1' in a (run a), '2' in b (run b)"
+    assert refused(one, other) == "[kubernetes] heat: '1' in a (run a), '2' in b (run b)"
+
+
+def test_a_system_that_is_not_known_here_is_merged_by_nobody() -> None:
+    one = run("a", *IDS[:2], values={"toaster": {"max_heat": "1"}})
+    said = "[toaster] is of a distribution that is not installed here"
+    assert refused(one, run("b", *IDS[2:])) == said
 
 
 def test_the_addresses_of_a_lab_are_its_runs_own() -> None:
@@ -160,7 +167,9 @@ def test_refuses_two_clusters_of_one_environment() -> None:
     def said(id: str, uid: str, server: str) -> Given:
         made = run(id, *IDS)
         target = msgspec.structs.replace(
-            made.report.target, identity={"kubernetes": f"server={server} uid={uid}"}
+            made.report.target,
+            identity={"kubernetes": f"server={server} uid={uid}"},
+            same={"kubernetes": {"uid": uid}},
         )
         return msgspec.structs.replace(
             made, report=msgspec.structs.replace(made.report, target=target)
@@ -172,6 +181,10 @@ def test_refuses_two_clusters_of_one_environment() -> None:
     }
     text = refused(said("a", "6f0c", "https://one"), said("b", "7777", "https://one"))
     assert text == "kubernetes: cluster 6f0c in a (run a), 7777 in b (run b)"
+    assert report.target.same == {"kubernetes": {"uid": "6f0c"}}
+    # Whole values: what has a space is no other system for its first word.
+    text = refused(said("a", "shop eu", "https://one"), said("b", "shop us", "https://one"))
+    assert text == "kubernetes: cluster shop eu in a (run a), shop us in b (run b)"
 
 
 def _ini(**readiness: str) -> Main:
@@ -207,6 +220,38 @@ def test_the_main_ini_decides_over_the_recorded_settings() -> None:
         "release: '2.4.0' in readiness.ini, '2.4.1' in a (run a)"
     )
     assert "release: none in readiness.ini" in refused(main, main=_ini())
+
+
+# What no run leaves
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        (),
+        (sample.proof(examined=()),),
+        (sample.proof(observed={}),),
+        (sample.proof(expected={}), sample.proof(examined=())),
+    ],
+    ids=["none", "nothing examined", "nothing observed", "in two halves"],
+)
+def test_refuses_a_pass_without_evidence_by_name(evidence: tuple[EvidenceRecord, ...]) -> None:
+    made = run("a", *IDS)
+    items = tuple(
+        msgspec.structs.replace(item, evidence=evidence) if item.id == "ch-disk" else item
+        for item in made.report.items
+    )
+    bare = msgspec.structs.replace(made, report=msgspec.structs.replace(made.report, items=items))
+    assert refused(bare) == "a (run a): ch-disk passes without evidence"
+    elsewhere = run("b", "load-throughput", environment="production")
+    assert "ch-disk passes without evidence" in refused(elsewhere, bare)
+
+
+@pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.PASS])
+def test_only_a_pass_needs_evidence(outcome: Outcome) -> None:
+    bare = sample.item("ch-disk", outcome=outcome, reason="x", evidence=())
+    report = merged(run("a", *IDS[:2], IDS[3]), run("b", bare))
+    assert of(report, "ch-disk").outcome is outcome
 
 
 # How shards ended

@@ -93,6 +93,11 @@ def proof(question: str = "list nodes", **changes: Any) -> EvidenceRecord:
     return msgspec.structs.replace(base, **changes)
 
 
+def passing(id: str = "k8s-nodes") -> Item:
+    """Return an item that passes, with what it saw."""
+    return item(id, evidence=(proof(),))
+
+
 WAIVER = Waived(
     item="ch-backup",
     reason="the backup host moves on Thursday",
@@ -389,6 +394,8 @@ def report(items: tuple[Item, ...], **changes: Any) -> Report:
         declarations=(),
         completeness=Completeness(expected=len(items), reported=len(items), missing=()),
         verdict=_VERDICT,
+        relaxed=(),
+        facts=(),
     )
     return msgspec.structs.replace(base, **changes)
 

@@ -147,7 +147,7 @@ class TestContent:
         places = [
             text.index(word)
             for word in (
-                ">NOT READY<",
+                ">LAB: NOT READY<",
                 report.verdict.reasons[0],
                 "Sections of the checklist",
                 report.target.commit or "",

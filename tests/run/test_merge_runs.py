@@ -1,12 +1,14 @@
 """`readiness merge`, from runs that pytest made to the files of the merge."""
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.run.project import BAD, READY_INI, Project, Result, check_source, checks_file
+from tests.signoff.keys import person
 
 OWN = "readiness and not rollback"  # what is left of the phase: the project's own checks
 
@@ -44,12 +46,17 @@ def test_two_sections_by_two_runs_are_ready_together(project: Project) -> None:
         assert own["run"]["id"] in (project.folder / "readiness-merged" / page).read_text()
 
 
-def test_a_report_that_somebody_has_edited_is_refused(project: Project) -> None:
+def make_with_edited_report(project: Project) -> None:
+    """Make the runs one and two; the fail of the second reads as a pass."""
     project.write("test_shop.py", checks_file(check_source("shop-one", BAD)))
     part(project, "one", "readiness and rollback")
     part(project, "two", OWN)
     report = project.folder / "two" / "report.json"
     report.write_text(report.read_text().replace('"outcome": "fail"', '"outcome": "pass"'))
+
+
+def test_a_report_that_somebody_has_edited_is_refused(project: Project) -> None:
+    make_with_edited_report(project)
     merged = readiness(project, "merge", "one", "two")
     assert (merged.code, merged.out) == (
         4,
@@ -59,6 +66,69 @@ def test_a_report_that_somebody_has_edited_is_refused(project: Project) -> None:
     merged = readiness(project, "merge", "one", "two")
     assert (merged.code, len(merged.out.splitlines())) == (4, 1)
     assert "test-result.statement.json: cannot be read" in merged.out
+
+
+STATEMENT = "two/attestations/test-result.statement.json"
+
+
+def test_an_edited_report_whose_attestation_is_gone_is_refused(project: Project) -> None:
+    make_with_edited_report(project)
+    shutil.rmtree(project.folder / "two/attestations")
+    merged = readiness(project, "merge", "one", "two")
+    assert (merged.code, len(merged.out.splitlines())) == (4, 1)
+    assert f"{STATEMENT}: cannot be read: No such file" in merged.out
+    assert not (project.folder / "readiness-merged").exists()
+
+
+def test_an_edited_merge_is_refused_too(project: Project) -> None:
+    part(project, "one", "readiness and rollback")
+    part(project, "two", OWN)
+    assert readiness(project, "merge", "one", "--readiness-report", "first").code == 6
+    report = project.folder / "first" / "report.json"
+    report.write_text(report.read_text().replace("notchecked", "pass"))
+    for _ in range(2):
+        merged = readiness(project, "merge", "first", "two")
+        assert (merged.code, len(merged.out.splitlines())) == (4, 1)
+        shutil.rmtree(project.folder / "first/attestations", ignore_errors=True)
+
+
+@pytest.mark.parametrize("where", ["every run", "the main ini"])
+def test_where_a_key_of_the_ci_is_named_every_run_has_signed(
+    project: Project, where: str, tmp_path: Path
+) -> None:
+    ci = person(tmp_path, "ci@example.org")
+    signing = READY_INI.replace("[not_app", f"ci_key = {ci.key}\n[not_app")
+    project.write("main.ini", signing)
+    project.write("readiness.ini", READY_INI if where == "the main ini" else signing)
+    part(project, "one", "readiness and rollback")
+    part(project, "two", OWN)
+    main = ["--readiness-ini", "main.ini"] if where == "the main ini" else []
+    signature = project.folder / f"{STATEMENT}.sig"
+    if where == "every run":
+        assert readiness(project, "merge", "one", "two", "--readiness-report", "good").code == 0
+        assert readiness(project, "merge", "good", "--readiness-report", "again").code == 0
+        (project.folder / "good/attestations/test-result.statement.json.sig").unlink()
+        assert readiness(project, "merge", "good", "--readiness-report", "third").code == 4
+        shutil.copy(project.folder / f"{STATEMENT}.sig".replace("two", "one"), signature)
+        merged = readiness(project, "merge", "one", "two")
+        assert (merged.code, f"{STATEMENT}.sig: " in merged.out) == (4, True), merged.out
+        signature.unlink()
+    merged = readiness(project, "merge", "two", "one", *main)
+    assert (merged.code, len(merged.out.splitlines())) == (4, 1)
+    assert f"{STATEMENT}.sig: cannot be read: No such file" in merged.out
+
+
+def test_a_run_that_was_killed_and_a_replay_can_be_merged(project: Project) -> None:
+    part(project, "one", "readiness and rollback")
+    part(project, "two", OWN)
+    for name in ("report.json", "report.html", "report.md"):
+        (project.folder / "two" / name).unlink()
+    assert project.command("render", "two").code == 0
+    killed = readiness(project, "merge", "one", "two", "--readiness-report", "killed")
+    assert killed.code == 6, killed.out
+    assert "REPLAY: INCOMPLETE" in project.command("replay", "one").out
+    merged = readiness(project, "merge", "one-replay")
+    assert "REPLAY: INCOMPLETE" in merged.out
 
 
 def test_a_lost_section_stays_incomplete(project: Project) -> None:

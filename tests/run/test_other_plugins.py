@@ -79,7 +79,7 @@ def test_pytest_cov(beside: Project, name: str) -> None:
     for workers in ((), ("-n", "2")):
         result = beside.run("-m", "readiness", *options, "--cov-fail-under=90", *workers)
         assert result.code == 1, result.out
-        assert result.report["verdict"]["name"] == "READY"
+        assert result.report["verdict"]["name"] == "NOT READY"
         assert "Required test coverage of 90%" in result.out
 
 
@@ -106,6 +106,20 @@ def test_pytest_rerunfailures(beside: Project, name: str) -> None:
         assert result.outcomes() == {**READY, "shop-flaky": "fail"}
         assert result.report["verdict"]["name"] == "NOT READY"
         assert 'failures="1"' in (beside.folder / "j.xml").read_text()
+
+
+@beside_plugin("flaky")
+@pytest.mark.parametrize("options", [("--force-flaky",), ("--force-flaky", "-n", "2")])
+def test_flaky(beside: Project, name: str, options: tuple[str, ...]) -> None:
+    assert_ready(beside.run("-m", "readiness", *options))
+    later = (
+        "import pathlib\npath = pathlib.Path('seen')\nseen = path.exists()\npath.touch()\n"
+        + GOOD.replace("assert not", "assert seen and not")
+    )
+    beside.write("test_later.py", checks_file(check_source("shop-later", later)))
+    result = beside.run("-m", "readiness", *options)
+    assert result.code == 1, result.out
+    assert result.outcomes() == {**READY, "shop-later": "fail"}
 
 
 @beside_plugin("pytest-timeout")

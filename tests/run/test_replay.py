@@ -1,5 +1,6 @@
 """A run can be judged again from its facts: without its systems, and a year later."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,9 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.run.project import GOOD, Project, Result, check_source, checks_file
+from pytest_readiness import catalogue
+from pytest_readiness.record.facts import Flaw, digests, flaws
+from pytest_readiness.results import model
+from tests.run.project import BAD, GOOD, Project, Result, check_source, checks_file
 
 INI = (
     "[readiness]\nsystem = shop\nenvironment = lab\nphase = verification\n{}\n[lab]\nfaults = {}\n"
@@ -65,6 +70,10 @@ def judged(result: Result) -> dict[str, Any]:
     return {"items": items, "run": run, **{key: report[key] for key in kept}}
 
 
+def facts_of(result: Result) -> dict[str, str]:
+    return {one["name"]: one["sha256"] for one in result.report["facts"]}
+
+
 def assert_same(first: Result, second: Result) -> None:
     assert second.code == first.code, second.out
     one, other = judged(first), judged(second)
@@ -73,6 +82,10 @@ def assert_same(first: Result, second: Result) -> None:
     assert one == other
     assert json.dumps(one) == json.dumps(other)
     assert second.report["settings"] == first.report["settings"]
+    assert second.report["facts"] == first.report["facts"]
+    assert second.report["run"]["replay"] is not None
+    verdict = second.report["verdict"]
+    assert f"REPLAY: {verdict['name']} (exit code {verdict['exit_code']})" in second.out
     for fact in (first.folder / first.report_name / "facts").iterdir():
         again = second.folder / second.report_name / "facts" / fact.name
         assert again.read_bytes() == fact.read_bytes()
@@ -99,7 +112,10 @@ def test_a_healthy_run(healthy: Result, copied: Project) -> None:
     passed = {id for id, outcome in again.outcomes().items() if outcome == "pass"}
     assert {"k8s-nodes", "k8s-version", "ch-backup", "ch-replication"} <= passed
     # And the replay, which has its facts, can be replayed.
-    assert_same(healthy, replay(copied, "run-replay"))
+    twice = replay(copied, "run-replay")
+    assert_same(healthy, twice)
+    assert again.report["run"]["replay"] == healthy.report["run"]["id"]
+    assert twice.report["run"]["replay"] == again.report["run"]["id"]
 
 
 def test_a_run_with_faults_by_several_workers(tmp_path: Path) -> None:
@@ -203,7 +219,19 @@ def test_other_thresholds_turn_outcomes(healthy: Result, copied: Project) -> Non
 
 
 def _spoiled(project: Project, name: str, **values: object) -> None:
+    """Change a fact, and have the report say that the run recorded it so."""
     path = project.folder / f"run/facts/{name}.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), **values}))
+    _recorded(project)
+
+
+def _recorded(project: Project) -> None:
+    facts = [msgspec.to_builtins(one) for one in digests(project.folder / "run")]
+    _report(project, facts=facts)
+
+
+def _report(project: Project, **values: object) -> None:
+    path = project.folder / "run/report.json"
     path.write_text(json.dumps({**json.loads(path.read_bytes()), **values}))
 
 
@@ -220,7 +248,8 @@ def test_facts_that_cannot_be_read_are_errors_by_item(copied: Project) -> None:
     assert "fact/v9" in again.item("k8s-version")["reason"]
     assert outcomes["ch-disk"] == "notchecked"
     assert "was not asked in the recorded run" in again.item("ch-disk")["reason"]
-    assert outcomes["k8s-storage"] == outcomes["ch-backup"] == "pass"
+    assert outcomes["ch-backup"] == "notchecked"  # which disks are remote, it has from ch_disks
+    assert outcomes["k8s-storage"] == outcomes["ch-replication"] == "pass"
 
 
 @pytest.mark.parametrize("name", ["k8s_identity", "ch_identity"])
@@ -229,6 +258,7 @@ def test_a_broken_first_fact_does_not_break_the_replay(
     copied: Project, name: str, text: bytes
 ) -> None:
     (copied.folder / f"run/facts/{name}.json").write_bytes(text)
+    _recorded(copied)
     again = replay(copied, "run")
     assert again.code == 6, again.out
     assert "Traceback" not in again.out
@@ -297,3 +327,97 @@ def test_a_run_says_what_it_has_sent_and_a_replay_sends_nothing(
     page = (healthy.folder / healthy.report_name / "report.html").read_text()
     assert all(one["target"] in page for one in sent)
     assert replay(copied, "run").report["traffic"] == []
+
+
+@pytest.mark.parametrize("how", ["--continue-on-collection-errors", "--ignore=sub"])
+def test_looser_limits_do_not_hide_what_was_beside_a_fail(tmp_path: Path, how: str) -> None:
+    project = Project(tmp_path)
+    others = "".join(
+        f"{item.id} = not in this test\n"
+        for item in catalogue.for_phase("verification")
+        if item.id != "ch-replicas"
+    )
+    ini = INI.format("", "ch-two-replicas") + f"[not_applicable]\n{others}"
+    project.write("readiness.ini", ini)
+    source = "import gone_for_good  # pytest_readiness\n"
+    if how == "--ignore=sub":
+        source = checks_file(check_source("shop-bad", BAD))
+    project.write("sub/test_own.py", source)
+    first = project.run("-m", "readiness", how)
+    assert first.code == 1
+    looser = ini.replace("[lab]\nfaults = ch-two-replicas\n", "[clickhouse]\nmin_replicas = 2\n")
+    place = "url = clickhouse+http://r@127.0.0.1:1/risk\ncluster = risk\n"
+    project.write("loose.ini", looser.replace("min_replicas", f"{place}min_replicas"))
+    second = replay(project, "readiness-report", "--readiness-ini", "loose.ini")
+    assert second.outcomes()["ch-replicas"] == "pass"
+    assert second.code not in (0, 5)
+    assert "ended-otherwise" in second.report["verdict"]["why"]
+
+
+# Facts of another run
+
+
+def test_every_fact_of_a_run_is_in_its_report(healthy: Result) -> None:
+    folder = healthy.folder / healthy.report_name
+    said = {f"facts/{path.name}": path.read_bytes() for path in (folder / "facts").iterdir()}
+    assert facts_of(healthy) == {
+        name: hashlib.sha256(data).hexdigest() for name, data in said.items()
+    }
+    named = {proof["fact"] for item in healthy.report["items"] for proof in item["evidence"]}
+    assert named <= facts_of(healthy).keys()
+    report = model.read(folder / "report.json")
+    assert (report.run.replay, list(flaws(report, folder))) == (None, [])
+    for page, line in (("report.html", "REPLAY"), ("report.md", "REPLAY")):
+        assert line not in (folder / page).read_text()
+
+
+def test_the_facts_of_a_healthy_run_do_not_mend_another_one(
+    healthy: Result, tmp_path: Path
+) -> None:
+    project = Project(tmp_path)
+    project.write("readiness.ini", INI.format("", "node-notready"))
+    first = project.run("-m", "readiness and kubernetes")
+    assert first.outcomes()["k8s-nodes"] == "fail"
+    facts = tmp_path / first.report_name / "facts"
+    shutil.copy(healthy.folder / healthy.report_name / "facts/k8s_nodes.json", facts)
+    shutil.copy(healthy.folder / healthy.report_name / "facts/ch_disks.json", facts)
+    again = replay(project, "readiness-report")
+    assert again.code == 6, again.out
+    assert again.item("k8s-nodes")["outcome"] == "error"
+    assert "it is not the fact that the run recorded" in again.item("k8s-nodes")["reason"]
+    # Nor does a replay of the replay, which has the facts as that one had them.
+    twice = replay(project, "readiness-report-replay")
+    assert (twice.code, twice.item("k8s-nodes")["outcome"]) == (6, "error")
+    assert "ch_disks: " not in twice.out
+
+
+@pytest.mark.parametrize("asked_at", ["2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z", "yesterday"])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_fact_of_another_time_is_an_error(copied: Project, asked_at: str, recorded: bool) -> None:
+    _spoiled(copied, "k8s_nodes", asked_at=asked_at)
+    if not recorded:  # by a version that had no digests
+        _report(copied, facts=None)
+    again = replay(copied, "run")
+    assert (again.code, again.item("k8s-nodes")["outcome"]) == (6, "error")
+    assert "facts/k8s_nodes.json: read the recorded fact" in again.item("k8s-nodes")["reason"]
+
+
+def test_a_fact_that_was_added_answers_nothing(copied: Project) -> None:
+    report = json.loads((copied.folder / "run/report.json").read_text())
+    kept = [one for one in report["facts"] if one["name"] != "facts/k8s_nodes.json"]
+    _report(copied, facts=kept)
+    again = replay(copied, "run")
+    assert (again.code, again.item("k8s-nodes")["outcome"]) == (6, "error")
+    assert "the run recorded no such fact" in again.item("k8s-nodes")["reason"]
+
+
+def test_the_last_fact_of_a_killed_run_is_of_it(copied: Project) -> None:
+    run = copied.folder / "run"
+    for name in model.FILES:
+        (run / name).unlink()
+    journal = run / model.JOURNAL
+    journal.write_bytes(journal.read_bytes().splitlines(keepends=True)[0])
+    assert copied.command("render", "run").code == 0
+    found = {one.flaw for one in flaws(model.read(run / "report.json"), run)}
+    assert Flaw.OUTSIDE not in found
+    assert len(model.read(run / "report.json").facts or ()) > 10

@@ -23,7 +23,7 @@ GRANTS = {
     "SHOW COLUMNS ON system.tables": ("ch-replication",),
     "SHOW COLUMNS ON system.replicas": ("ch-replication",),
     "SHOW COLUMNS ON system.replication_queue": ("ch-replication",),
-    "SHOW COLUMNS ON system.disks": ("ch-disk",),
+    "SHOW COLUMNS ON system.disks": ("ch-backup", "ch-disk"),
     "SHOW COLUMNS ON system.backups": ("ch-backup",),
     "SHOW COLUMNS ON system.backup_log": ("ch-backup",),
 }
@@ -148,7 +148,7 @@ def refusing(query: str, grant: str) -> dict[str, Any]:
             "SELECT(database) ON system.replication_queue",
             ("ch-replication",),
         ),
-        (", system.disks)", "SELECT(name, path) ON system.disks", ("ch-disk",)),
+        (", system.disks)", "SELECT(name, path) ON system.disks", ("ch-backup", "ch-disk")),
         (", system.backups)", "SELECT(id, name) ON system.backups", ("ch-backup",)),
         (", system.backup_log)", "SELECT(id, name) ON system.backup_log", ("ch-backup",)),
         ("CHECK GRANT", "SHOW TABLES ON risk.*", ("ch-replication",)),

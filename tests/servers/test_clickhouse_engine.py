@@ -33,7 +33,8 @@ DISKS = """\
 </secret></disks>
 <policies><tiered><volumes><hot><disk>default</disk></hot><cold><disk>cold</disk></cold>
 </volumes></tiered></policies></storage_configuration>
-<backups><allowed_disk>vault</allowed_disk></backups>
+<backups><allowed_disk>vault</allowed_disk><allowed_disk>store</allowed_disk>
+<allowed_path>{0}/files/</allowed_path></backups>
 """
 
 
@@ -89,9 +90,9 @@ def test_fails_and_names_every_kind_of_table_that_is_not_replicated(engine: Engi
     judged = engine.judge()["ch-replication"]
     named = {finding.split(" ")[0].split("@")[0] for finding in judged.findings}
     inner = next(name for name in named if "inner" in name)
-    assert named == {"table/risk.trades", "table/risk.log", inner}
+    assert named == {"table/risk.trades", "table/risk.log", "table/risk.later", inner}
     assert "table/risk.log is Log, not replicated, on " in " ".join(judged.findings)
-    excluded = f"log, trades, {inner.removeprefix('table/risk.')}"
+    excluded = f"log, trades, later, {inner.removeprefix('table/risk.')}"
     assert engine.judge(replicated_exclude=excluded)["ch-replication"].cause == NO_TABLES
 
 
@@ -100,9 +101,9 @@ class TestBackups:
         engine.run(
             "CREATE TABLE risk.t (a UInt64) ENGINE = MergeTree ORDER BY a",
             "INSERT INTO risk.t SELECT number FROM numbers(100)",
-            "BACKUP DATABASE risk TO Disk('vault', 'full')",
-            "BACKUP DATABASE risk TO Disk('vault','more') "
-            "SETTINGS base_backup = Disk('vault','full')",
+            "BACKUP DATABASE risk TO Disk('store', 'full')",
+            "BACKUP DATABASE risk TO Disk('store','more') "
+            "SETTINGS base_backup = Disk('store','full')",
         )
         assert engine.run("SELECT uniqExact(status), count() FROM system.backups") == "1\t2\n"
         assert engine.judge()["ch-backup"] == Judged(outcome="pass")
@@ -110,7 +111,7 @@ class TestBackups:
     def test_fails_and_names_a_backup_that_failed_later(self, engine: Engine) -> None:
         engine.run(
             "CREATE TABLE risk.t (a UInt64) ENGINE = MergeTree ORDER BY a",
-            "BACKUP DATABASE risk TO Disk('vault', 'full')",
+            "BACKUP DATABASE risk TO Disk('store', 'full')",
         )
         with pytest.raises(Refused, match=r"Code: 81\."):
             engine.run("BACKUP DATABASE none TO Disk('vault', 'none')")
@@ -121,9 +122,9 @@ class TestBackups:
     def test_fails_and_names_an_increment_whose_base_is_unknown(self, engine: Engine) -> None:
         engine.run(
             "CREATE TABLE risk.t (a UInt64) ENGINE = MergeTree ORDER BY a",
-            "BACKUP DATABASE risk TO Disk('vault', 'full')",
-            "BACKUP DATABASE risk TO Disk('vault','more') "
-            "SETTINGS base_backup = Disk('vault','full')",
+            "BACKUP DATABASE risk TO Disk('store', 'full')",
+            "BACKUP DATABASE risk TO Disk('store','more') "
+            "SETTINGS base_backup = Disk('store','full')",
             "CREATE TABLE risk_lab.kept AS system.backups ENGINE = Memory",
             "INSERT INTO risk_lab.kept SELECT * FROM system.backups WHERE base_backup_name != ''",
         )
@@ -132,9 +133,63 @@ class TestBackups:
         findings = set(engine.judge()["ch-backup"].findings)
         assert findings == {
             "cluster/risk has no complete backup",
-            "backup/Disk('vault', 'more') cannot be restored: its base Disk('vault', 'full') is "
+            "backup/Disk('store', 'more') cannot be restored: its base Disk('store', 'full') is "
             "not among the complete backups",
         }
+
+    @pytest.mark.parametrize(
+        ("where", "said"),
+        [
+            ("Null", "backup/`Null` was made to Null, which keeps nothing"),
+            ("Memory('m')", "backup/Memory('m') was made to Memory, which keeps nothing"),
+            ("Disk('vault', 'v')", "backup/Disk('vault', 'v') lies on disk vault of "),
+            ("File('f')", "backup/File('f') lies in File, not known to be away from the server"),
+        ],
+    )
+    def test_fails_and_names_a_backup_that_saves_nothing(
+        self, engine: Engine, where: str, said: str
+    ) -> None:
+        engine.run(
+            "CREATE TABLE risk.t (a UInt64) ENGINE = MergeTree ORDER BY a",
+            f"BACKUP DATABASE risk TO {where}",
+        )
+        first, *others = engine.judge()["ch-backup"].findings
+        assert first == "cluster/risk has no complete backup"
+        assert others
+        assert all(finding.startswith(said) for finding in others)
+
+    @pytest.mark.parametrize(
+        ("statement", "shards"),
+        [
+            ("BACKUP DATABASE risk ON CLUSTER risk TO S3()", set()),
+            ("BACKUP DATABASE risk ON CLUSTER '{cluster}' TO S3()", set()),
+            ("backup table risk.t on  cluster `risk` to S3()", set()),
+            ("BACKUP DATABASE risk ON CLUSTER riskier TO S3()", {"shard/2"}),
+            ("BACKUP DATABASE risk TO S3()", {"shard/2"}),
+            (None, {"shard/2"}),
+        ],
+    )
+    def test_asks_the_log_of_queries_whether_a_backup_was_of_the_cluster(
+        self, engine: Engine, statement: str | None, shards: set[str]
+    ) -> None:
+        seed(engine, "backups")
+        # As the engine is every replica, its view of the record is that of the first shard's.
+        engine.run(
+            "DROP TABLE system.backups",
+            "CREATE TABLE risk_lab.made AS risk_lab.backups ENGINE = Memory",
+            "INSERT INTO risk_lab.made (id, name, query_id, status, num_files, start_time, "
+            "end_time) VALUES ('1', 'S3()', 'q', 'BACKUP_CREATED', 9, now64(6) - 9, now64(6))",
+            "CREATE VIEW system.backups AS SELECT * FROM risk_lab.made WHERE shardNum() < 3",
+        )
+        if statement is not None:
+            text = statement.replace("'", "\\'")
+            engine.run(
+                "CREATE TABLE system.query_log (event_date Date, query_id String, query String) "
+                "ENGINE = Memory",
+                f"INSERT INTO system.query_log VALUES (today(), 'q', '{text}')",
+            )
+        judged = engine.judge()["ch-backup"]
+        assert {finding.split(" ")[0] for finding in judged.findings} == shards
 
 
 class TestDisks:
@@ -158,13 +213,22 @@ class TestDisks:
         assert engine.run(moved) == "cold\n"
         assert engine.judge(**ROOMY)["ch-disk"] == Judged(outcome="pass")
 
-    def test_fails_and_names_a_disk_that_is_broken(self, engine: Engine) -> None:
+    def test_fails_and_names_a_disk_that_takes_no_writes(self, engine: Engine) -> None:
         seed(engine, "disks")
-        row = "INSERT INTO system.disks (name, is_broken, free_space, total_space) VALUES "
-        engine.run(row + "('default', 0, 900, 1000), ('lost', 1, 0, 0)")
+        columns = "name, is_broken, is_read_only, free_space, unreserved_space, total_space"
+        engine.run(
+            f"INSERT INTO system.disks ({columns}) VALUES ('default', 0, 0, 900, 900, 1000), "
+            "('lost', 1, 0, 0, 0, 0), ('stuck', 0, 1, 900, 900, 1000), ('taken', 0, 0, 9, 0, 10)"
+        )
         findings = engine.judge(**ROOMY)["ch-disk"].findings
         assert sorted(findings) == sorted(
-            f"disk/{host}/lost is broken (is_broken)" for host in LIVE[:4]
+            f"disk/{host}/{said}"
+            for host in LIVE[:4]
+            for said in (
+                "lost is broken (is_broken)",
+                "stuck is read-only (is_read_only): the server cannot write to it",
+                "taken has 9e-09 GB free, and all of it is reserved (unreserved_space 0)",
+            )
         )
 
 
@@ -212,7 +276,8 @@ class TestSeeded:
             "CREATE TABLE system.backup_log AS system.backups ENGINE = Memory",
             "ALTER TABLE system.backup_log ADD COLUMN event_time_microseconds DateTime64(6) FIRST",
             "INSERT INTO system.backup_log (event_time_microseconds, id, name, status, start_time, "
-            "end_time) VALUES (now64(6), 'a', 'a', 'BACKUP_CREATED', now64(6) - 90, now64(6) - 9)",
+            "end_time, num_files) VALUES (now64(6), 'a', 'S3()', 'BACKUP_CREATED', now64(6) - 90, "
+            "now64(6) - 9, 2)",
         )
         assert engine.judge()["ch-backup"] == Judged(outcome="pass")
         engine.run(

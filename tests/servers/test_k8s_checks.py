@@ -51,10 +51,17 @@ def kwok_node(name: str, **spec: Any) -> Object:
     return thing("v1", "Node", name, fake, spec=spec, status=status)
 
 
-def still_node(name: str, *, ready: str = "True", size: Object = SIZE, **spec: Any) -> Object:
-    """Return a node that nobody manages: it stays as it is written here."""
+def still_node(
+    name: str,
+    *,
+    ready: str = "True",
+    size: Object = SIZE,
+    left: Object | None = None,
+    **spec: Any,
+) -> Object:
+    """Return a node that nobody manages: it stays as written here. left: less in allocatable."""
     conditions = [{"type": "Ready", "status": ready}]
-    status = {"capacity": size, "allocatable": size, "conditions": conditions}
+    status = {"capacity": size, "allocatable": size | (left or {}), "conditions": conditions}
     return thing("v1", "Node", name, spec=spec, status=status)
 
 
@@ -81,6 +88,10 @@ def policy(name: str, ingress: list[Object], **selector: str) -> Object:
     chosen = {"matchLabels": selector} if selector else {}
     spec = {"podSelector": chosen, "policyTypes": ["Ingress"], "ingress": ingress}
     return local("networking.k8s.io/v1", "NetworkPolicy", name, spec=spec)
+
+
+def without(key: str) -> Object:
+    return {"matchExpressions": [{"key": key, "operator": "DoesNotExist"}]}
 
 
 DNS = thing(
@@ -163,6 +174,7 @@ def policies(world: World) -> list[tuple[str, str]]:
     return judged(
         checks.test_every_pod_is_isolated_by_a_network_policy,
         probe.network_policies(world.client),
+        probe.namespaces(world.client),
         probe.pods(world.client),
     )
 
@@ -200,8 +212,19 @@ class TestNodes:
                 f"is tainted {ROLE}",
             ),
             (still_node("bad", size=SIZE | {"cpu": "2"}), "is too small: 2 CPU"),
+            (still_node("bad", size=SIZE | {"pods": "0"}), "takes no pods: 0 allocatable"),
+            (still_node("bad", left={"cpu": "100m"}), "keeps more than 20% of the size"),
         ],
-        ids=["not-ready", "unknown", "cordoned", "tainted", "control-plane", "small"],
+        ids=[
+            "not-ready",
+            "unknown",
+            "cordoned",
+            "tainted",
+            "control-plane",
+            "small",
+            "no-pods",
+            "reserved",
+        ],
     )
     def test_fails_and_names_the_node(self, world: World, node: Object, problem: str) -> None:
         ready_nodes(world, "n1", "n2")
@@ -297,6 +320,34 @@ class TestNetworkPolicies:
         assert policies(world) == []
         world.put(policy("open", [{}], app="web"))
         assert [subject for subject, _ in policies(world)] == ["networkpolicy/open"]
+
+    @pytest.mark.parametrize(
+        "halves",
+        [
+            ({"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["192.0.2.1/32"]}}]},),
+            (
+                {"from": [{"ipBlock": {"cidr": "0.0.0.0/1"}}]},
+                {"from": [{"ipBlock": {"cidr": "128.0.0.0/1"}}]},
+            ),
+            (
+                {"ports": [{"port": 1, "endPort": 40000}]},
+                {"ports": [{"port": 40001, "endPort": 65535}]},
+            ),
+            ({"from": [{"namespaceSelector": without("team")}]},),
+            ({"from": [{"namespaceSelector": without("team"), "podSelector": without("app")}]},),
+        ],
+        ids=["all-but-one", "halves", "ports", "namespaces", "pods"],
+    )
+    def test_fails_and_names_what_opens_and_does_not_look_so(
+        self, world: World, halves: tuple[Object, ...]
+    ) -> None:
+        ready_nodes(world, "n1")
+        world.put(policy("deny", []), deployment("web", 1))
+        world.rolled_out("web", 1)
+        assert policies(world) == []
+        world.put(*(policy(f"open-{at}", [rule]) for at, rule in enumerate(halves)))
+        named = [f"networkpolicy/open-{at}" for at in range(len(halves))]
+        assert [subject for subject, _ in policies(world)] == named
 
     def test_fails_and_names_a_pod_on_the_hosts_network(self, world: World) -> None:
         ready_nodes(world, "n1")

@@ -37,6 +37,7 @@ NEEDED = {
     ("readiness", "get", "/version"): "version",
     ("readiness", "get", "/readyz"): "health",
     ("readiness", "get", "namespaces"): "identity",
+    ("readiness", "list", "namespaces"): "namespaces",
     ("readiness", "list", "nodes"): "nodes",
     ("readiness", "list", "services"): "health",
     ("readiness", "list", "endpointslices"): "health",
@@ -183,7 +184,7 @@ def settled(reader: Reader, done: Callable[[], bool]) -> None:
 
 def can(reader: Reader, verb: str, word: str) -> bool:
     """Ask the API server, as kubectl does."""
-    named = "namespaces/kube-system" if word == "namespaces" else word
+    named = "namespaces/kube-system" if (verb, word) == ("get", "namespaces") else word
     local = {"pods", "persistentvolumeclaims", "networkpolicies"}
     scope = [f"--namespace={SPACE}"] if word in local else ["--all-namespaces"]
     scope = [] if word.startswith("/") or word == "namespaces" else scope

@@ -233,10 +233,10 @@ class TestSupplied:
         self, folder: Path, name: str
     ) -> None:
         text = f"{READINESS}[{name}]\n"
-        assert name in load(ini(f"{text}[lab]\n"), resolve=False).targets
-        for also, resolve in (("", False), ("[lab]\n", True)):
+        assert name in load(ini(f"{text}[lab]\n"), resolve=False, stand_ins=True).targets
+        for also, stand_ins in (("", True), ("[lab]\n", False)):
             with pytest.raises(SettingsError, match="needs the key"):
-                load(ini(text + also), resolve=resolve)
+                load(ini(text + also), resolve=False, stand_ins=stand_ins)
 
 
 class TestMistakes:

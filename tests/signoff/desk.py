@@ -35,7 +35,7 @@ NOT_READY = model.Verdict(name="NOT READY", exit_code=1, reasons=("1 blocker fai
 def report(*items: model.Item, ended: datetime | None = None, **changes: Any) -> model.Report:
     """Return a READY report outside the lab which has just ended, with the changes."""
     base = sample.production(
-        sample.report(items or (sample.item(),), **{"verdict": READY, **changes})
+        sample.report(items or (sample.passing(),), **{"verdict": READY, **changes})
     )
     end = ended or now() - timedelta(minutes=1)
     times = {"started": rfc3339(end - timedelta(seconds=9)), "ended": rfc3339(end)}
@@ -52,7 +52,7 @@ def waived() -> model.Report:
     failing = sample.item(
         "ch-backup", outcome=Outcome.FAIL, waiver=waiver, findings=(Finding("backup/daily", "old"),)
     )
-    return report(sample.item(), failing, verdict=WAIVED)
+    return report(sample.passing(), failing, verdict=WAIVED)
 
 
 @dataclass

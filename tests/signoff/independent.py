@@ -15,10 +15,11 @@ import re
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.signoff.independent_facts import SKEW, fact_causes
 from tests.signoff.independent_formats import (
     TEXT,
     Json,
@@ -36,13 +37,14 @@ from tests.signoff.independent_formats import (
 )
 from tests.signoff.independent_policy import read_policy
 
-SKEW = timedelta(minutes=5)
 WAIVER = ("item", "finding", "approver", "expires")
 ANYWHERE = {"finding": None, "environment": None, "release": None}
 EVER = datetime.min.replace(tzinfo=UTC)
-NOT_READY = {"not-ready", "lab", "too-old", "waiver-expired", "declaration-expired"}
+NOT_READY = {"not-ready", "lab", "replay", "relaxed", "too-old"}
+NOT_READY |= {"waiver-expired", "declaration-expired"}
 UNMET = {"open", "rejected", "not-distinct", "other-policy", "other-waivers", "clock", "superseded"}
 SCHEMA = Path(__file__).parents[2] / "pytest_readiness" / "report" / "report.schema.json"
+LATER = ("relaxed", "facts")  # fields of the report that an earlier version did not say
 PREDICATE = shape(
     "role principal comment verdict supersedes?",
     decision={"enum": ["approved", "approved-with-waivers", "rejected"]},
@@ -235,6 +237,7 @@ def report_causes(report: Json, rules: Json, at: datetime) -> set[str]:
     unready = unready or bool(owed["missing"]) or owed["reported"] < owed["expected"]
     unready = unready or any(item["outcome"] in ("error", "notchecked") for item in items)
     unready = unready or any(f["severity"] != "minor" and f["waiver"] is None for f in fails)
+    unready = unready or any(unproven(item) for item in items)
     unready = unready or (name == "READY" and any(f["waiver"] is not None for f in fails))
     unready = unready or all(item["outcome"] == "notapplicable" for item in items)
     unready = unready or report["run"]["partial"] or report["verdict"]["exit_code"] != 0
@@ -256,17 +259,33 @@ def report_causes(report: Json, rules: Json, at: datetime) -> set[str]:
     for one in (one for one in report["declarations"] if one["state"] == "counts"):
         owes = asks == "all" or (asks == "blocker" and one["item"] in blockers)
         unready = unready or (owes and not one["signed"])
+    replayed = report["run"].get("replay") is not None or report.get("facts") is None
     age = at - instant(report["run"]["ended"])
     counting = [d for d in report["declarations"] if d["state"] == "counts"]
     counting = [d for d in counting if d["expires"] is not None]
     stands = {
         "not-ready": unready,
         "lab": report["run"]["lab"] is not None and not rules["allow_lab"],
+        "replay": not rules["allow_replay"] and replayed,
+        "relaxed": too_loose(report.get("relaxed"), rules["allow_relaxed"]),
         "too-old": age > rules["age"] or age < -SKEW,
         "waiver-expired": any(ended(waiver["expires"], at) for waiver in used),
         "declaration-expired": any(ended(declared["expires"], at) for declared in counting),
     }
     return {cause for cause, when in stands.items() if when}
+
+
+def unproven(item: Json) -> bool:
+    """Whether it passes and nothing is shown for it."""
+    shown = [all(one[n] for n in ("examined", "observed", "expected")) for one in item["evidence"]]
+    return item["outcome"] == "pass" and not any(shown)
+
+
+def too_loose(relaxed: list[Json] | None, allowed: bool | list[str]) -> bool:
+    """Whether limits are below the checklist that the policy does not let be."""
+    if allowed is True:
+        return False
+    return relaxed is None or any(one["key"] not in (allowed or ()) for one in relaxed)
 
 
 def expected(report: Json) -> Json:
@@ -282,6 +301,7 @@ def expected(report: Json) -> Json:
         "release": {name: target[name] for name in names} | {"version": target["release"]},
         "subjects": subjects,
         "verdict": report["verdict"]["name"],
+        "relaxed": len(report.get("relaxed") or ()),
         "waivers": [known(w, WAIVER) for w in report["waivers"] if w["state"] == "used"],
     }
 
@@ -300,6 +320,7 @@ def body_causes(one: Statement, raw: bytes, report: Json, rules: Json, at: datet
     release = known(body["release"], right["release"]) == right["release"]
     rest = [known(subject, ("name", "digest")) for subject in body["subject"][1:]]
     whole = release and body["verdict"] == right["verdict"] and rest == right["subjects"]
+    whole = whole and body.get("relaxedLimits", 0) == right["relaxed"]
     one.mark("tampered-report", not same and release)
     one.mark("another-report", not same and not release)
     one.mark("another-release", same and not whole)
@@ -350,6 +371,14 @@ def quorum(latest: dict[str, Statement], waived: bool, rules: Json) -> set[str]:
     return {cause for cause, when in stands.items() if when}
 
 
+def reports() -> Json:
+    """The schema of report.json, without what an earlier version did not say being required."""
+    schema: Json = json.loads(SCHEMA.read_bytes())
+    schema["required"] = [name for name in schema["required"] if name not in LATER]
+    schema["$defs"]["Run"]["required"].remove("replay")
+    return schema
+
+
 def verify(run: Path, policy: Path, at: datetime) -> tuple[int, frozenset[str]]:
     """Exit code and causes as of the moment, which has a zone."""
     try:
@@ -358,14 +387,15 @@ def verify(run: Path, policy: Path, at: datetime) -> tuple[int, frozenset[str]]:
     except (OSError, ValueError, OverflowError, RecursionError):
         return 4, frozenset()
     try:
-        report = parse(raw, json.loads(SCHEMA.read_bytes()))
+        report = parse(raw, reports())
     except ValueError:
         return 3, frozenset({"tampered-report"})
     found, old = collect(run, rules, at), superseded(run, rules)
     for one in found:
         body_causes(one, raw, report, rules, at)
     waived = bool(expected(report)["waivers"])
-    causes = report_causes(report, rules, at) | quorum(newest(found, old), waived, rules)
+    causes = report_causes(report, rules, at) | fact_causes(run, report)
+    causes |= quorum(newest(found, old), waived, rules)
     causes = causes.union(*(one.causes for one in (*found, *old)))
     group = 3 if causes - NOT_READY - UNMET else 1 if causes & NOT_READY else 2 if causes else 0
     return group, frozenset(causes)

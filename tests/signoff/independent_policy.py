@@ -26,6 +26,8 @@ POLICY = shape(
     distinct_principals={"type": "boolean"},
     max_report_age={"type": "string", "pattern": "[0-9]+(ms|[smhdw])"},
     allow_lab={"type": "boolean"},
+    allow_replay={"type": "boolean"},
+    allow_relaxed={},
     require_signed_declarations={"enum": ["no", "blocker", "all"]},
     accept_waivers=many(TEXT),
     required_roles=many(TEXT),
@@ -43,9 +45,14 @@ def read_policy(path: Path, run: Path) -> Json:
     raw = outside(path, run).read_bytes()
     rules: Json = {"distinct_principals": True, "allow_lab": False, "accept_waivers": []}
     rules |= {"max_report_age": "7d", "dsse_keys": {}, "required_roles": FOUR}
-    rules |= {"require_signed_declarations": "blocker"}
+    rules |= {"require_signed_declarations": "blocker", "allow_relaxed": True}
+    rules |= {"allow_replay": False}
     rules |= tomllib.loads(raw.decode())
     check(rules, POLICY, POLICY)
+    if not isinstance(loose := rules["allow_relaxed"], bool):
+        check(loose, many(TEXT), {})
+        if "" in loose or len(set(loose)) < len(loose):
+            raise ValueError("allow_relaxed")
     named = {*rules["required_roles"], *rules["accept_waivers"]}
     if not rules["required_roles"] or named - rules["roles"].keys():
         raise ValueError("roles")

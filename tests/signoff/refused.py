@@ -1,5 +1,6 @@
 """Runs that must be refused: every cause of docs/signoff.md at least once, and for whom."""
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -7,14 +8,25 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pytest_readiness.results.evidence import Finding, Outcome
-from pytest_readiness.results.model import Completeness, Declared, Report, Verdict, WaiverState
+from pytest_readiness.results.model import (
+    Completeness,
+    Declared,
+    FactDigest,
+    Relaxed,
+    Report,
+    Shard,
+    Verdict,
+    WaiverState,
+)
 from pytest_readiness.signoff.refusals import Cause
 from tests.report import sample
 from tests.signoff.runs import AT, SignedRun, ready, with_waivers
 from tests.signoff.spoil import (
+    FACT,
     OPS,
     PM,
     SEC,
+    allows_relaxed,
     alone,
     another_image,
     another_payload_type,
@@ -22,6 +34,7 @@ from tests.signoff.spoil import (
     by_an_editor,
     edited,
     expired,
+    fact_is_a_folder,
     impersonated,
     impersonated_by_dsse,
     key_twice,
@@ -56,7 +69,9 @@ from tests.signoff.spoil import (
     with_crlf,
     without_comment_type,
     without_commit,
+    without_limits,
     without_line,
+    writes_fact,
 )
 
 
@@ -98,6 +113,34 @@ def _until(declared: Declared) -> Declared:
 def _lab() -> Report:
     base = ready()
     return msgspec.structs.replace(base, run=msgspec.structs.replace(base.run, lab=()))
+
+
+def relaxed() -> Report:
+    """Return a report with two limits below the checklist."""
+    left_out = Relaxed(
+        section="not_applicable", key="k8s-storage", value="no disks", checklist="judged"
+    )
+    nodes = Relaxed(section="kubernetes", key="min_nodes", value="1", checklist="3")
+    return ready(relaxed=(nodes, left_out))
+
+
+def replay() -> Report:
+    base = ready()
+    return msgspec.structs.replace(base, run=msgspec.structs.replace(base.run, replay="r1"))
+
+
+def with_fact(**changes: Any) -> Report:
+    """Return a report that names one fact, as FACT is; changes: of what it says of it."""
+    digest = hashlib.sha256(FACT).hexdigest()
+    fact = FactDigest(name="facts/k8s_nodes.json", sha256=digest, asked_at="2026-11-24T06:30:02Z")
+    return ready(facts=(msgspec.structs.replace(fact, **changes),))
+
+
+def _merged(folder: str, ended: str = "2026-11-24T06:30:12.481Z") -> Report:
+    """Return a merge of one run, s1, whose fact lies in a folder."""
+    base = with_fact(name=f"facts/{folder}/k8s_nodes.json")
+    shard = Shard(id="s1", environment="e", ended=ended, sha256=sample.digest("s1"), selection="")
+    return msgspec.structs.replace(base, run=msgspec.structs.replace(base.run, shards=(shard,)))
 
 
 def _missing() -> Report:
@@ -147,6 +190,16 @@ CASES = {
     ),
     "partial": Case(Cause.NOT_READY, nothing, None, "PARTIAL", _verdict("PARTIAL")),
     "incomplete": Case(Cause.NOT_READY, nothing, None, "INCOMPLETE", _verdict("INCOMPLETE")),
+    "a pass without evidence": Case(
+        Cause.NOT_READY, nothing, None, "passing without evidence: k8s-nodes", _items()
+    ),
+    "a pass that examined nothing": Case(
+        Cause.NOT_READY,
+        nothing,
+        None,
+        "passing without evidence: k8s-nodes",
+        _items(evidence=(sample.proof(examined=()),)),
+    ),
     "an error inside": Case(
         Cause.NOT_READY,
         nothing,
@@ -226,6 +279,92 @@ CASES = {
         None,
         "no waiver is used",
         _waived(items=ready().items, waivers=()),
+    ),
+    "replay": Case(Cause.REPLAY, nothing, None, "a replay of run r1", replay),
+    "replay is not said": Case(
+        Cause.REPLAY, nothing, None, "does not say whether", lambda: ready(facts=None)
+    ),
+    "fact altered": Case(
+        Cause.ALTERED_FACT,
+        writes_fact(b'{"asked_at": "2026-11-24T06:30:01Z", "answer": 3}'),
+        None,
+        "facts/k8s_nodes.json: it is not the fact",
+        with_fact,
+    ),
+    "fact of another run": Case(
+        Cause.ALTERED_FACT,
+        writes_fact(FACT, "facts/k8s_pods.json"),
+        None,
+        "facts/k8s_pods.json: the run recorded no such fact",
+        with_fact,
+    ),
+    "fact is a folder": Case(
+        Cause.ALTERED_FACT,
+        fact_is_a_folder,
+        None,
+        "facts/k8s_nodes.json: it is no file",
+        with_fact,
+    ),
+    "fact of another moment than is said": Case(
+        Cause.ALTERED_FACT,
+        writes_fact(FACT),
+        None,
+        "it is not the fact",
+        lambda: with_fact(asked_at="2026-11-24T06:30:03Z"),
+    ),
+    "fact before the run": Case(
+        Cause.FOREIGN_FACT,
+        nothing,
+        None,
+        "it was asked 2026-11-24T06:24:59Z",
+        lambda: with_fact(asked_at="2026-11-24T06:24:59Z"),
+    ),
+    "fact after the run": Case(
+        Cause.FOREIGN_FACT,
+        nothing,
+        None,
+        "it was asked 2026-11-24T06:30:13Z",
+        lambda: with_fact(asked_at="2026-11-24T06:30:13Z"),
+    ),
+    "fact of no time": Case(
+        Cause.FOREIGN_FACT, nothing, None, "does not say when", lambda: with_fact(asked_at=None)
+    ),
+    "fact of no shard": Case(
+        Cause.FOREIGN_FACT, nothing, None, "of no run that was merged", lambda: _merged("s2")
+    ),
+    "fact after its shard": Case(
+        Cause.FOREIGN_FACT,
+        nothing,
+        None,
+        "went on from 2026-11-24T06:30:00.000Z to 2026-11-24T06:30:01Z",
+        lambda: _merged("s1", ended="2026-11-24T06:30:01Z"),
+    ),
+    "relaxed": Case(
+        Cause.RELAXED,
+        allows_relaxed("false"),
+        None,
+        "[kubernetes] min_nodes, [not_applicable] k8s-storage",
+        relaxed,
+    ),
+    "relaxed beside the list": Case(
+        Cause.RELAXED,
+        allows_relaxed('["min_nodes"]'),
+        None,
+        "allow_relaxed: [not_applicable] k8s-storage",
+        relaxed,
+    ),
+    "relaxed is not said": Case(
+        Cause.RELAXED,
+        allows_relaxed("[]"),
+        None,
+        "does not say which limits",
+        lambda: ready(relaxed=None),
+    ),
+    "fewer limits": Case(
+        Cause.ANOTHER_RELEASE, signs(relaxedLimits=1), SEC, "names 1 limits", relaxed
+    ),
+    "limits are not spoken of": Case(
+        Cause.ANOTHER_RELEASE, signs(without_limits), SEC, "names 0 limits", relaxed
     ),
     "lab": Case(Cause.LAB, nothing, None, "the lab", _lab),
     "too old": Case(Cause.TOO_OLD, nothing, None, "max_report_age", at=day(1, 12, 6, 31)),

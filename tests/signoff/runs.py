@@ -31,7 +31,7 @@ BOTH = ("sshsig", "dsse")
 def ready(**changes: Any) -> Report:
     """Return a report in which every item passes, of a run in production that ended 06:30."""
     verdict = Verdict(name="READY", exit_code=0, reasons=("every item passes",))
-    base = sample.production(sample.report((sample.item(), sample.item("ch-disk"))))
+    base = sample.production(sample.report((sample.passing(), sample.passing("ch-disk"))))
     return msgspec.structs.replace(base, **{"verdict": verdict, **changes})
 
 
@@ -39,7 +39,7 @@ def with_waivers(**changes: Any) -> Report:
     """Return a report in which one item fails under a waiver until 2026-11-30."""
     verdict = Verdict(name="READY WITH WAIVERS", exit_code=0, reasons=("1 waived: ch-backup",))
     failing = sample.item("ch-backup", outcome=Outcome.FAIL, waiver=sample.WAIVER)
-    base = sample.production(sample.report((sample.item(), failing)))
+    base = sample.production(sample.report((sample.passing(), failing)))
     return msgspec.structs.replace(base, **{"verdict": verdict, **changes})
 
 
@@ -200,6 +200,7 @@ class SignedRun:
                 {key: getattr(one, key) for key in ("item", "finding", "approver", "expires")}
                 for one in used
             ],
+            "relaxedLimits": len(self.report.relaxed or ()),
             "release": {**release, "version": target.release},
             "signedAt": SIGNED_AT,
             "policy": {

@@ -10,6 +10,7 @@ from tests.signoff.keys import revocation_list, revoked_text
 from tests.signoff.runs import ROLES, SignedRun, dsse_signature, envelope
 
 DM, OPS, SEC, PM = ROLES
+FACT = b'{"asked_at": "2026-11-24T06:30:02Z", "answer": 2}'
 
 
 def nothing(_: SignedRun) -> None:
@@ -56,6 +57,32 @@ def one_key(made: SignedRun) -> None:
 
 def policy_edited(made: SignedRun) -> None:
     made.policy.write_text("# a word\n" + made.policy.read_text())
+
+
+def writes_fact(data: bytes, name: str = "facts/k8s_nodes.json") -> Callable[[SignedRun], None]:
+    """Return what writes a fact to the run directory."""
+
+    def spoil(made: SignedRun) -> None:
+        path = made.run / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+    return spoil
+
+
+def fact_is_a_folder(made: SignedRun) -> None:
+    (made.run / "facts" / "k8s_nodes.json").mkdir(parents=True)
+
+
+def allows_relaxed(value: str) -> Callable[[SignedRun], None]:
+    """Return what writes allow_relaxed, a TOML value, and has all sign for that policy."""
+
+    def spoil(made: SignedRun) -> None:
+        made.settings["allow_relaxed"] = value
+        made.write_policy()
+        _sign_all(made, ("sshsig",))
+
+    return spoil
 
 
 def line_edited(made: SignedRun) -> None:
@@ -123,6 +150,10 @@ def another_image(text: dict[str, Any]) -> None:
 
 def without_commit(text: dict[str, Any]) -> None:
     del text["subject"][2]
+
+
+def without_limits(text: dict[str, Any]) -> None:
+    del text["predicate"]["relaxedLimits"]
 
 
 def of_another_kind(text: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_readiness.errors import SettingsError
-from pytest_readiness.signoff import policy
+from pytest_readiness.signoff import policy, template
 from tests.signoff import runs
 from tests.signoff.keys import keygen, person, revocation_list
 
@@ -28,6 +28,15 @@ def problems(file: Path, text: str) -> list[str]:
 
 
 class TestLoad:
+    @pytest.mark.parametrize(
+        ("value", "allowed"), [("true", None), ("false", ()), ('["min_nodes"]', ("min_nodes",))]
+    )
+    def test_passes_when_limits_may_be_below_the_checklist_or_not(
+        self, file: Path, value: str, allowed: tuple[str, ...] | None
+    ) -> None:
+        file.write_text(f"allow_relaxed = {value}\n{LEAST}")
+        assert policy.load(file).allow_relaxed == allowed
+
     def test_passes_when_only_what_must_be_there_is(self, file: Path) -> None:
         file.write_text(LEAST)
         assert policy.load(file) == policy.Policy(
@@ -38,6 +47,8 @@ class TestLoad:
             distinct_principals=True,
             max_report_age=timedelta(days=7),
             allow_lab=False,
+            allow_replay=False,
+            allow_relaxed=None,
             require_signed_declarations="blocker",
             accept_waivers=(),
             lines=(),
@@ -166,6 +177,9 @@ class TestLoad:
                 f'required_roles = ["security-lead", "security-lead"]\n{ROLES}',
                 "required_roles: security-lead stands there 2 times",
             ),
+            (f"allow_relaxed = 1\n{LEAST}", "allow_relaxed: write true, false or a list of keys"),
+            (f'allow_relaxed = [""]\n{LEAST}', "allow_relaxed: write true, false or a list"),
+            (f'allow_relaxed = ["a", "a"]\n{LEAST}', "allow_relaxed: a stands there 2 times"),
             (f"distinct_principals = 1\n{LEAST}", "distinct_principals: 1 is neither true nor"),
             (f"max_report_age = 7\n{LEAST}", "max_report_age: 7 is not text; write it in quotes"),
             (f'max_report_age = "0s"\n{LEAST}', "every report would be too old"),
@@ -246,7 +260,7 @@ class TestLoad:
 
 class TestTemplate:
     def test_passes_when_only_allowed_signers_is_missing(self, file: Path) -> None:
-        assert problems(file, policy.template()) == [
+        assert problems(file, template.text()) == [
             "signoff.toml: allowed_signers: 'allowed_signers' is no file "
             f"({file.with_name('allowed_signers')})"
         ]
@@ -256,9 +270,9 @@ class TestTemplate:
 
     def test_passes_when_what_is_switched_on_is_the_default(self, file: Path) -> None:
         file.with_name("allowed_signers").write_text("")
-        file.write_text(policy.template())
+        file.write_text(template.text())
         plain = policy.load(file)
-        lines = policy.template().splitlines()
+        lines = template.text().splitlines()
         examples = ("#revoked_keys", "#accept_waivers", "#[dsse_keys]", '#"sec')
         on = [
             line[1:] if line[:1] == "#" and line[:2] != "# " and not line.startswith(examples)
@@ -273,6 +287,6 @@ class TestTemplate:
         assert switched.require_signed_declarations == plain.require_signed_declarations
 
     def test_passes_when_it_names_every_key(self) -> None:
-        text = policy.template()
+        text = template.text()
         assert all(key in text for key in policy._KEYS)
         assert all(len(line) <= 79 for line in text.splitlines())

@@ -105,6 +105,23 @@ def test_the_statement_says_what_was_seen(waived: Desk) -> None:
     assert len(subject) == 3
 
 
+def test_limits_below_the_checklist_are_shown_and_the_statement_counts_them(
+    tmp_path: Path, people: dict[str, keys.Person]
+) -> None:
+    limits = tuple(
+        model.Relaxed(section="kubernetes", key=key, value="1", checklist=own)
+        for key, own in (("min_nodes", "3"), ("node_cpu", "4"))
+    )
+    found = Desk(tmp_path, people).rule().has(desk.report(relaxed=limits))
+    code, said = found.sign(SEC, "--yes", "--decision", "approved")
+    assert code == 0, said
+    assert "limits below the checklist\n  - [kubernetes] min_nodes: 1, the checklist has 3" in said
+    assert "  - [kubernetes] node_cpu: 1, the checklist has 4" in said
+    assert found.predicate(SEC).relaxed_limits == 2
+    found.rule('allow_relaxed = ["min_nodes"]')
+    desk.Refusal(found, "product-manager")("allow_relaxed: [kubernetes] node_cpu")
+
+
 class TestAsks:
     def test_shows_what_a_person_answers_for(self, waived: Desk) -> None:
         waived.sign("operations-lead", "--yes", "--decision", "rejected", "--comment", "no pager")

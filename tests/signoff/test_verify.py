@@ -14,7 +14,7 @@ from pytest_readiness.signoff.answer import ADVICE
 from pytest_readiness.signoff.refusals import Cause
 from pytest_readiness.signoff.verify import Verification, verify
 from tests.signoff.keys import Person, certificate, person, revocation_list
-from tests.signoff.refused import CASES, Case, day
+from tests.signoff.refused import CASES, Case, day, relaxed, replay, with_fact
 from tests.signoff.runs import (
     AT,
     BOTH,
@@ -26,7 +26,7 @@ from tests.signoff.runs import (
     unsigned_run,
     with_waivers,
 )
-from tests.signoff.spoil import DM, OPS, PM, SEC, two_roles
+from tests.signoff.spoil import DM, FACT, OPS, PM, SEC, allows_relaxed, two_roles, writes_fact
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +98,49 @@ def test_fails_and_names_the_same_cause_without_ssh_keygen(
     assert answer(made, case.at) == found
 
 
+def test_passes_and_says_which_facts_are_not_there(
+    tmp_path: Path, people: dict[str, Person]
+) -> None:
+    made = signed_run(tmp_path, with_fact(), people)
+    found = answer(made)
+    assert found.signed_off
+    assert found.notes == ("facts that are not in the run directory, facts/k8s_nodes.json",)
+    writes_fact(FACT)(made)
+    writes_fact(b"", "facts/.k8s.lock")(made)
+    found = answer(made)
+    assert (found.signed_off, found.notes) == (True, ())
+
+
+@pytest.mark.parametrize(
+    "report", [replay(), ready(facts=None)], ids=["replay", "of an earlier version"]
+)
+def test_passes_when_the_policy_allows_a_replay(
+    tmp_path: Path, people: dict[str, Person], report: Report
+) -> None:
+    made = signed_run(tmp_path, report, people)
+    assert causes(answer(made)) == {"replay"}
+    made.settings["allow_replay"] = "true"
+    made.write_policy()
+    for role in ROLES:
+        made.sign(role)
+    found = answer(made)
+    assert found.signed_off
+    unsaid = ("the facts, of which the report has no digests",)
+    assert found.notes == (unsaid if report.facts is None else ())
+
+
+@pytest.mark.parametrize("value", ["true", '["k8s-storage", "min_nodes"]'])
+def test_passes_when_the_policy_lets_the_limits_be_below_the_checklist(
+    tmp_path: Path, people: dict[str, Person], value: str
+) -> None:
+    made = signed_run(tmp_path, relaxed(), people)
+    allows_relaxed(value)(made)
+    assert answer(made).signed_off
+
+
 def test_every_cause_has_a_case_and_advice() -> None:
-    assert {case.cause for case in CASES.values()} == set(Cause)
+    # Pages are above sign-off: test_pages.py.
+    assert {case.cause for case in CASES.values()} == set(Cause) - {Cause.ALTERED_PAGE}
     assert set(ADVICE) == set(Cause)
 
 

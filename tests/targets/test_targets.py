@@ -12,7 +12,7 @@ from pytest_readiness.settings import sections
 from pytest_readiness.targets import GROUP, Target, questions, targets
 from pytest_readiness.targets.section import Question, Section
 from pytest_readiness.written.keys import Where
-from tests.run.project import READY_INI, Project
+from tests.run.project import GOOD, READY_INI, Project, check_source, checks_file
 from tests.targets.distribution import install
 
 ASKED = [pytest.param(*both, id=name) for name, both in questions().items()]
@@ -22,7 +22,7 @@ from pytest_readiness.targets.section import Question, Section
 from {package} import facts
 class Toaster(Section, frozen=True, kw_only=True):
     PREFIX = "{prefix}"
-    QUESTIONS = (Question("identity", facts.Identity, "who", "toast"),)
+    QUESTIONS = (Question("{question}", facts.Identity, "who", "toast"),)
 """
 FACTS = """\
 from pytest_readiness.targets.fact import Fact
@@ -75,21 +75,36 @@ def test_the_questions_of_a_system_have_names_of_their_own(target: Target) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "prefix", "facts", "says"),
+    ("name", "prefix", "question", "facts", "says"),
     [
-        ("toaster", "toast", "import gone_for_good\n", "cannot be loaded: ModuleNotFoundError"),
-        ("toaster", "k8s", FACTS, "pytest_readiness.targets.kubernetes has its name or prefix"),
-        ("kubernetes", "toast", FACTS, "pytest_readiness.targets.kubernetes has its name or"),
-        ("readiness", "toast", FACTS, "its name is that of another section"),
-        ("not_applicable", "toast", FACTS, "its name is that of another section"),
+        (
+            "toaster",
+            "toast",
+            "identity",
+            "import gone_for_good\n",
+            "cannot be loaded: ModuleNotFoundError",
+        ),
+        ("toaster", "k8s", "identity", FACTS, "pytest_readiness.targets.kubernetes has its name"),
+        ("toaster", "toast", "limits", FACTS, "there is a fixture toast_limits already"),
+        (
+            "kubernetes",
+            "toast",
+            "identity",
+            FACTS,
+            "pytest_readiness.targets.kubernetes has its name or",
+        ),
+        ("readiness", "toast", "identity", FACTS, "its name is that of another section"),
+        ("not_applicable", "toast", "identity", FACTS, "its name is that of another section"),
     ],
 )
 def test_a_system_of_another_distribution_that_cannot_be_used_ends_the_run(
-    tmp_path: Path, name: str, prefix: str, facts: str, says: str
+    tmp_path: Path, name: str, prefix: str, question: str, facts: str, says: str
 ) -> None:
     files = {
         "toaster_system/__init__.py": "",
-        "toaster_system/section.py": SECTION.format(package="toaster_system", prefix=prefix),
+        "toaster_system/section.py": SECTION.format(
+            package="toaster_system", prefix=prefix, question=question
+        ),
         "toaster_system/facts.py": facts,
     }
     install(tmp_path / "site", "toasters", files, f"[{GROUP}]\n{name} = toaster_system\n")
@@ -104,3 +119,10 @@ def test_a_system_of_another_distribution_that_cannot_be_used_ends_the_run(
     # A project that does not use the checklist is not concerned.
     project.write("test_plain.py", "def test_plain():\n    pass\n")
     assert project.run("test_plain.py").code == 0
+    if "another section" not in says:
+        # Checks of its own need the questions, also where they run as ordinary tests.
+        project.write("test_plain.py", checks_file(check_source("shop-toast", GOOD)))
+        done = project.run("test_plain.py")
+        assert done.code == 4
+        assert says in done.out
+        assert "INTERNALERROR" not in done.out

@@ -1,26 +1,19 @@
-"""What NetworkPolicies do to a pod; pure, and for ingress alone.
+"""What NetworkPolicies do to the pods they select; pure, and for ingress alone.
 
 Source of the rules: networking.k8s.io/v1 NetworkPolicySpec. A pod is isolated when any policy of
-its namespace selects it; what is let in is the union of the rules of all that select it.
+its namespace selects it; what is let in is the union of the rules of all that select it (see
+targets/kubernetes/reach.py, and openness.py for what counts as open).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
-from pytest_readiness.targets.kubernetes.facts import (
-    IngressRule,
-    NetworkPolicy,
-    Peer,
-    PodGroup,
-    Port,
-    Requirement,
-    Selector,
-)
+from pytest_readiness.checklist.infrastructure.openness import opening, strangers
+from pytest_readiness.targets.kubernetes.facts import Namespace, NetworkPolicy, PodGroup
+from pytest_readiness.targets.kubernetes.reach import Entry, Pod, admitted, entries, selects
 
 Found = tuple[str, str, str]  # subject, problem, its code
 COMPLETED = ("Succeeded", "Failed")  # phases of pods that take no connections any more
-_HIGHEST_PORT = 65535
-_NAMESPACE_NAME = "kubernetes.io/metadata.name"
 _MANY = 10  # more pods than this with one fault and one controller are named by the controller
 
 
@@ -29,36 +22,17 @@ def isolates_ingress(policy: NetworkPolicy) -> bool:
     return not policy.types or "Ingress" in policy.types
 
 
-def selects(selector: Selector, labels: Mapping[str, str]) -> bool:
-    """Tell whether a label selector matches. The empty one matches everything."""
-    return all(labels.get(key) == value for key, value in selector.labels.items()) and all(
-        _holds(requirement, labels) for requirement in selector.expressions
-    )
-
-
-def opening(policy: NetworkPolicy) -> str | None:
-    """Say for whom a policy for ingress alone opens its pods on all ports, or None if for nobody.
-
-    Such a policy undoes every other that selects the same pods, a deny-all included. A policy
-    that names a port opens that port, as it shall, and is none.
-    """
-    for rule in policy.ingress:
-        ports = _all_ports(rule.ports)
-        peers = _everyone(rule)
-        if ports and peers:
-            return f"lets {peers} in on {ports}"
-    return None
-
-
 def selected(policy: NetworkPolicy, pods: Iterable[PodGroup]) -> list[PodGroup]:
     """Return the pods that the policy selects; those of other namespaces are not among them."""
     return [group for group in pods if selects(policy.selector, group.labels)]
 
 
-def not_isolated(policies: Iterable[NetworkPolicy], pods: Iterable[PodGroup]) -> Iterator[Found]:
-    """Yield each pod that is not isolated, and each policy that opens some.
+def not_isolated(
+    policies: Iterable[NetworkPolicy], pods: Iterable[PodGroup], namespaces: Iterable[Namespace]
+) -> Iterator[Found]:
+    """Yield each pod that is not isolated, and each policy that opens some, alone or with others.
 
-    policies: those for ingress, of the pods' namespace.
+    policies: those for ingress, of the pods' namespace. namespaces: all that exist.
     """
     policies = tuple(policies)
     governed = []
@@ -71,12 +45,62 @@ def not_isolated(policies: Iterable[NetworkPolicy], pods: Iterable[PodGroup]) ->
         if not any(selects(policy.selector, group.labels) for policy in policies):
             problem = "selected by no NetworkPolicy for ingress"
             yield from _each_pod(group, problem, "pod-not-isolated")
+    own = next((policy.namespace for policy in policies), "")
+    yield from _opened(policies, governed, strangers(namespaces, own))
+
+
+def _opened(
+    policies: Sequence[NetworkPolicy], pods: Sequence[PodGroup], outside: Sequence[Pod]
+) -> Iterator[Found]:
+    """Yield the policies that undo every other: those open by themselves, then those in sum.
+
+    A policy that is open by itself is left out of the sums, or it would be named with each other.
+    """
+    let_in = {policy.name: entries(policy, outside) for policy in policies}
+    shut = []
     for policy in policies:
-        said = opening(policy)
-        names = [n for group in selected(policy, governed) for n in group.names] if said else []
+        said = opening(admitted(let_in[policy.name]), outside)
+        if said is None:
+            shut.append(policy)
+            continue
+        names = [name for group in selected(policy, pods) for name in group.names]
         if names:
-            problem = f"{said}: {len(names)} pods ({_some(names)})"
-            yield f"networkpolicy/{policy.name}", problem, "policy-open"
+            yield f"networkpolicy/{policy.name}", f"{said}: {_count(names)}", "policy-open"
+    together: dict[tuple[str, ...], list[str]] = {}
+    for group in pods:
+        mine = [p.name for p in shut if selects(p.selector, group.labels)]
+        together.setdefault(tuple(mine), []).extend(group.names)
+    sums: dict[tuple[str, ...], list[str]] = {}
+    for several, names in together.items():
+        least = _least(several, let_in, outside)
+        if least:
+            sums.setdefault(least, []).extend(names)
+    for least, names in sums.items():
+        said = _in_sum(least, let_in, outside)
+        for name in least:
+            others = ", ".join(other for other in least if other != name)
+            problem = f"{said}, together with {others}: {_count(names)}"
+            yield f"networkpolicy/{name}", problem, "policy-open"
+
+
+def _least(
+    several: tuple[str, ...], let_in: dict[str, tuple[Entry, ...]], outside: Sequence[Pod]
+) -> tuple[str, ...]:
+    """Return those of the policies without any of which the rest is shut; none if all are shut."""
+    if _in_sum(several, let_in, outside) is None:
+        return ()
+    for name in several:
+        fewer = tuple(other for other in several if other != name)
+        if _in_sum(fewer, let_in, outside) is not None:
+            return _least(fewer, let_in, outside)
+    return several
+
+
+def _in_sum(
+    several: Iterable[str], let_in: dict[str, tuple[Entry, ...]], outside: Sequence[Pod]
+) -> str | None:
+    entries_of_all = chain.from_iterable(let_in[name] for name in several)
+    return opening(admitted(entries_of_all), outside)
 
 
 def workloads(pods: Iterable[PodGroup]) -> Iterator[str]:
@@ -97,64 +121,9 @@ def _each_pod(group: PodGroup, problem: str, code: str) -> Iterator[Found]:
         yield f"pod/{name}", f"is {problem}", code
 
 
+def _count(names: Sequence[str]) -> str:
+    return f"{len(names)} pods ({_some(names)})"
+
+
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-
-
-def _holds(requirement: Requirement, labels: Mapping[str, str]) -> bool:
-    value = labels.get(requirement.key)
-    match requirement.operator:
-        case "In":
-            return value is not None and value in requirement.values
-        case "NotIn":
-            return value is None or value not in requirement.values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-
-
-def _all_ports(ports: Iterable[Port]) -> str | None:
-    """Say which whole protocol is open; a range from 1 to the highest port is one."""
-    ports = tuple(ports)
-    if not ports:
-        return "every port"
-    for port in ports:
-        whole = port.port in (0, 1) and port.end_port == _HIGHEST_PORT
-        if port.port is None or whole:
-            return f"every {port.protocol} port"
-    return None
-
-
-def _everyone(rule: IngressRule) -> str | None:
-    if not rule.peers:
-        return "everybody"
-    for peer in rule.peers:
-        if peer.cidr is None and _is_every_namespace(peer.namespaces) and _is_any_pod(peer):
-            return "every pod of every namespace"
-    blocks = _whole_internet(peer.cidr for peer in rule.peers if peer.cidr and not peer.excepted)
-    return f"every address of {blocks}" if blocks else None
-
-
-def _is_every_namespace(selector: Selector | None) -> bool:
-    """Tell whether a selector is for all; the API server itself gives each namespace its name."""
-    if selector is None or selector.labels:
-        return False
-    return all((e.key, e.operator) == (_NAMESPACE_NAME, "Exists") for e in selector.expressions)
-
-
-def _is_everything(selector: Selector | None) -> bool:
-    return selector is not None and not selector.labels and not selector.expressions
-
-
-def _is_any_pod(peer: Peer) -> bool:
-    return peer.pods is None or _is_everything(peer.pods)
-
-
-def _whole_internet(cidrs: Iterable[str]) -> str | None:
-    """Return the address families that the blocks cover wholly, also in two halves."""
-    networks = [ip_network(cidr, strict=False) for cidr in cidrs]
-    four = collapse_addresses(net for net in networks if isinstance(net, IPv4Network))
-    six = collapse_addresses(net for net in networks if isinstance(net, IPv6Network))
-    blocks = [*map(str, four), *map(str, six)]
-    return " and ".join(block for block in blocks if block.endswith("/0")) or None

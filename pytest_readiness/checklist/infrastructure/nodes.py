@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 
 import msgspec
@@ -19,10 +18,13 @@ Reason = tuple[str, str]  # in words, and its code
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Whether a node is large enough. by: `allocatable` or `capacity`, None when too small."""
+    """Whether a node is large enough. by: `allocatable` or `capacity`, None when too small.
+
+    reason: why it is, where it is.
+    """
 
     by: str | None
-    says: str
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,14 @@ def sort_nodes(nodes: Iterable[Node], limits: Kubernetes) -> Sorted:
             (result.by_design if by_design else result.reasons)[node.name] = reason
             continue
         try:
-            measured = size(node, limits.node_cpu, limits.node_memory)
+            measured = size(node, limits)
         except ValueError as error:
             result.unclear[node.name] = str(error)
             continue
         if measured.by is not None:
             result.counted[node.name] = measured.by
-        else:
-            result.reasons[node.name] = f"is too small: {measured.says}", "node-too-small"
+        if measured.reason is not None:
+            result.reasons[node.name] = measured.reason
     return result
 
 
@@ -95,36 +97,51 @@ def not_for_workloads(node: Node) -> Reason | None:
     return ("; ".join(says for says, _ in reasons), reasons[0][1]) if reasons else None
 
 
-def size(node: Node, cpu: Decimal, memory: int) -> Size:
-    """Compare a node with cores and bytes, by allocatable where that suffices, else by capacity.
+def size(node: Node, limits: Kubernetes) -> Size:
+    """Compare a node with the size of the settings, by allocatable where that reaches it.
 
-    A machine sold with 4 cores and 8 GB allocates less, since the kubelet reserves a part.
+    A machine sold with 4 cores and 8 GB allocates less, since the kubelet reserves a part
+    (kubeReserved, systemReserved, evictionHard). Then its capacity reaches the size, and what it
+    allocates reaches the size less `max_node_reserve`. It takes pods: at least one.
     Raises ValueError, naming the field, for a quantity that is missing or is none.
     """
-    allocatable = _amounts(node, "allocatable")
-    capacity = _amounts(node, "capacity")
+    allocatable, capacity = _amounts(node, "allocatable"), _amounts(node, "capacity")
+    wanted = (Fraction(limits.node_cpu), Fraction(limits.node_memory))
+    # A share is written in decimal: 0.2 shall be a fifth.
+    left = 1 - Fraction(str(limits.max_node_reserve))
     says = (
         f"{node.cpu_allocatable} CPU and {node.memory_allocatable} memory allocatable, "
         f"{node.cpu_capacity} and {node.memory_capacity} capacity"
     )
-    for by, (cores, size_bytes) in (("allocatable", allocatable), ("capacity", capacity)):
-        if cores >= Fraction(cpu) and size_bytes >= memory:
-            return Size(by, says)
-    return Size(None, says)
+    if _amount(node, "pods", "allocatable") < 1:
+        return Size(None, (f"takes no pods: {node.pods_allocatable} allocatable", "node-no-pods"))
+    if _reaches(allocatable, wanted):
+        return Size("allocatable")
+    if not _reaches(capacity, wanted):
+        return Size(None, (f"is too small: {says}", "node-too-small"))
+    if not _reaches(allocatable, (wanted[0] * left, wanted[1] * left)):
+        kept = f"keeps more than {limits.max_node_reserve:.0%} of the size for itself"
+        return Size(None, (f"{kept}: {says}", "node-reserves-much"))
+    return Size("capacity")
+
+
+def _reaches(amounts: tuple[Fraction, Fraction], wanted: tuple[Fraction, Fraction]) -> bool:
+    return amounts[0] >= wanted[0] and amounts[1] >= wanted[1]
 
 
 def _amounts(node: Node, which: str) -> tuple[Fraction, Fraction]:
-    amounts = []
-    for resource in ("cpu", "memory"):
-        # Allocatable defaults to capacity (v1 NodeStatus).
-        text = getattr(node, f"{resource}_{which}") or getattr(node, f"{resource}_capacity")
-        if text is None:
-            raise ValueError(f"its {which} has no {resource}")
-        try:
-            amounts.append(parse(text))
-        except ValueError as error:
-            raise ValueError(f"its {which} of {resource} cannot be read: {error}") from None
-    return amounts[0], amounts[1]
+    return _amount(node, "cpu", which), _amount(node, "memory", which)
+
+
+def _amount(node: Node, resource: str, which: str) -> Fraction:
+    # Allocatable defaults to capacity (v1 NodeStatus).
+    text = getattr(node, f"{resource}_{which}") or getattr(node, f"{resource}_capacity")
+    if text is None:
+        raise ValueError(f"its {which} has no {resource}")
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ValueError(f"its {which} of {resource} cannot be read: {error}") from None
 
 
 def _without_role_taint(node: Node) -> Node:

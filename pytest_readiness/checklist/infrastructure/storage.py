@@ -1,8 +1,8 @@
-"""Which StorageClasses can provision a volume, as far as the API shows; pure."""
+"""Which StorageClasses can provision a volume, and which claims keep theirs; pure."""
 
 from collections.abc import Collection, Iterator, Sequence
 
-from pytest_readiness.targets.kubernetes.facts import StorageClass
+from pytest_readiness.targets.kubernetes.facts import Claim, StorageClass
 
 # In-tree provisioners whose volumes a CSI driver makes today, and its name (translation of
 # k8s.io/csi-translation-lib). The code of the other in-tree provisioners is gone.
@@ -38,6 +38,15 @@ def wrong_with_defaults(
         problem = cannot_provision(storage_class.provisioner, csi_drivers)
         if problem:
             yield subject, problem, "cannot-provision"
+
+
+def claim_problems(claim: Claim) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a claim, and its code."""
+    if claim.phase != "Bound":
+        of_class = f"class {claim.storage_class or 'default'}"
+        yield f"is {claim.phase or 'without a phase'}, {of_class}", "claim-not-bound"
+    if claim.deleting:
+        yield "is being deleted: its volume goes with the last pod that uses it", "claim-deleting"
 
 
 def cannot_provision(provisioner: str, csi_drivers: Collection[str]) -> str | None:

@@ -7,18 +7,26 @@ there is no good backup at all. HOST is the host_name of system.clusters.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 
 from pytest_readiness.catalogue.words import Safety, Severity
 from pytest_readiness.checklist.check import check, not_applicable
+from pytest_readiness.checklist.infrastructure.backups import (
+    history,
+    span,
+    wrong_with_backups,
+)
+from pytest_readiness.checklist.infrastructure.disks import (
+    disk_name,
+    disk_problem,
+    must_have_room,
+    size,
+)
 from pytest_readiness.clock import rfc3339
 from pytest_readiness.results.evidence import Evidence
 from pytest_readiness.targets.clickhouse.facts import (
-    Backup,
     BackupApi,
     Backups,
     BackupState,
-    Disk,
     Disks,
     Replicas,
     ReplicatedTable,
@@ -30,12 +38,13 @@ from pytest_readiness.targets.clickhouse.section import ClickHouse
 
 _DOCS = "https://clickhouse.com/docs"
 # Engines whose rows live elsewhere, or nowhere: replicating them would keep nothing safer. An
-# engine that is not named here, also one of tomorrow, counts as holding data on this disk.
+# engine that is not named here, also one of tomorrow, counts as holding data on this disk; so does
+# Buffer, whose rows are in the memory of one server until it passes them on.
 # fmt: off
 _HOLDS_NOTHING = frozenset(
     (
         "View", "MaterializedView", "LiveView", "WindowView", "TimeSeries", "Dictionary",
-        "Distributed", "Merge", "Alias", "Null", "Buffer", "GenerateRandom", "FuzzJSON",
+        "Distributed", "Merge", "Alias", "Null", "GenerateRandom", "FuzzJSON",
         "FuzzQuery", "Loop", "Executable", "ExecutablePool", "KeeperMap", "Kafka", "Kafka2",
         "RabbitMQ", "NATS", "Redis", "FileLog", "S3Queue", "AzureQueue", "ObjectStorageQueue",
         "MySQL", "MaterializedMySQL", "PostgreSQL", "MaterializedPostgreSQL", "MongoDB", "ODBC",
@@ -45,11 +54,8 @@ _HOLDS_NOTHING = frozenset(
     )
 )
 # fmt: on
-# Clocks of a server and of the host that asks may differ by this much without being wrong.
-_CLOCK_SKEW = timedelta(minutes=1)
 # absolute_delay of a replica that never was up to date counts from 1970 (seconds).
 _NEVER = 10 * 365 * 86400
-Problem = tuple[str, str]  # in words, and its code
 
 
 @check(
@@ -111,7 +117,8 @@ def test_every_table_is_replicated_and_its_replicas_agree(
     """Every table of the database is replicated, and every replica of it follows.
 
     A table of an ordinary engine exists once: its rows are gone with their disk. A replica that is
-    read-only, or hours behind, takes over with rows missing.
+    read-only, or hours behind, takes over with rows missing. A table that one shard lacks holds a
+    part of the rows, and a Buffer in front of it loses what it has not passed on.
     """
     judged = [table for table in ch_tables.tables if _must_be_replicated(table, ch_limits)]
     states = {(state.host, state.full_name): state for state in ch_replication.tables}
@@ -152,49 +159,48 @@ def test_every_table_is_replicated_and_its_replicas_agree(
     id="ch-backup",
     severity=Severity.BLOCKER,
     safety=Safety.S1,
-    remediation="Make backups on a schedule (BACKUP ... ON CLUSTER, or clickhouse-backup), repair "
-    "what made the last one fail, and start a new full backup where the chain is broken.",
+    remediation="Make backups on a schedule to an object store (BACKUP ... ON CLUSTER ... TO S3, "
+    "or clickhouse-backup), repair what made the last one fail, and start a new full backup where "
+    "the chain is broken.",
     reference=f"{_DOCS}/operations/backup",
 )
 def test_the_newest_backup_is_good_and_young(
-    ch_backups: Backups, ch_backup_api: BackupApi, ch_limits: ClickHouse, evidence: Evidence
+    ch_backups: Backups,
+    ch_backup_api: BackupApi,
+    ch_disks: Disks,
+    ch_limits: ClickHouse,
+    evidence: Evidence,
 ) -> None:
-    """The newest backup is complete, young enough, and none has failed since.
+    """The newest backup of every shard is complete, elsewhere, young, and none has failed since.
 
     Replication copies a wrong DELETE within a second. What is left then is the last backup that
-    can be restored: with it goes everything written after it.
+    can be restored: with it goes everything written after it. A backup to nowhere (Null, Memory),
+    of no file, or on a disk of the server that it saves is none; one without ON CLUSTER saves the
+    shard of its server alone. A local disk counts as the server's own, whatever is mounted there.
     """
-    known = (*ch_backups.backups, *ch_backup_api.backups)
-    asked_at = max(ch_backups.asked_at, ch_backup_api.asked_at)
+    found = history(ch_backups, ch_backup_api, ch_disks)
     api = (f"clickhouse-backup {ch_backup_api.url}",) if ch_backup_api.url else ()
-    broken = {id(b): why for b in known if (why := _broken_chain(b, known))}
-    good = [b for b in known if b.state is BackupState.CREATED and id(b) not in broken]
-    dated = [(b.at, b) for b in good if b.at is not None and b.at <= asked_at + _CLOCK_SKEW]
-    newest = max(dated, key=lambda pair: pair[0], default=None)
     evidence.examined((*ch_backups.sources, *api))
     evidence.observed(
-        backups=len(known),
-        newest=newest[1].name if newest else None,
-        made_at=rfc3339(newest[0]) if newest else None,
-        running=[b.name for b in known if b.state is BackupState.RUNNING],
+        backups=len(found.known),
+        newest={
+            f"shard/{shard}": f"{newest.backup.name}, made at {rfc3339(newest.at)}"
+            for shard, newest in found.newest.items()
+            if newest is not None
+        },
+        running=[b.name for b in found.known if b.state is BackupState.RUNNING],
+        not_counted={
+            b.name: found.worthless[id(b)][0] for b in found.known if id(b) in found.worthless
+        },
     )
     evidence.expected(
-        age=f"<= {_span(ch_limits.max_backup_age)}", failed_since=0, judged_at=rfc3339(asked_at)
+        age=f"<= {span(ch_limits.max_backup_age)}, of each shard",
+        failed_since=0,
+        judged_at=rfc3339(found.asked_at),
     )
 
-    if newest is None:
-        evidence.finding(f"cluster/{ch_limits.cluster}", "has no complete backup", "no-backup")
-    elif asked_at - newest[0] > ch_limits.max_backup_age:
-        evidence.finding(
-            f"backup/{newest[1].name}",
-            f"is the newest good one and {_span(asked_at - newest[0])} old, more than "
-            f"{_span(ch_limits.max_backup_age)}",
-            "backup-old",
-        )
-    for backup in known:
-        problem = _backup_problem(backup, newest[0] if newest else None, asked_at, broken)
-        if problem:
-            evidence.finding(f"backup/{backup.name}", *problem)
+    for wrong in wrong_with_backups(found, ch_limits):
+        evidence.finding(*wrong)
 
     assert not evidence.findings
 
@@ -213,26 +219,31 @@ def test_every_disk_of_every_replica_has_room(
 
     A full disk stops inserts and merges on its replica at once, and one replica's full disk is
     seen by nobody who looks at another. Each volume of a tiered policy counts: moves to a full
-    one fail. Object stores have no size and read-only disks take no writes; they are named and
-    not measured.
+    one fail. A server that can no longer write to a local disk makes it read-only by itself
+    (`local_disk_check_period_ms`). Object stores have no size, and a remote disk that is read-only
+    is meant to be; they are named and not measured.
     """
-    measured = [disk for disk in ch_disks.disks if not disk.unbounded and not disk.read_only]
+    measured = [disk for disk in ch_disks.disks if must_have_room(disk)]
     if ch_disks.disks and not measured and not any(disk.broken for disk in ch_disks.disks):
-        not_applicable("every disk is an object store without a size, or read-only")
-    evidence.examined(_disk(disk) for disk in (measured or ch_disks.disks))
+        not_applicable("every disk is an object store without a size, or remote and read-only")
+    evidence.examined(disk_name(disk) for disk in (measured or ch_disks.disks))
     evidence.observed(
-        free={_disk(disk): disk.free for disk in measured},
-        share={_disk(disk): round(disk.free_share, 4) for disk in measured},
-        not_measured=[_disk(disk) for disk in ch_disks.disks if disk not in measured],
+        free={disk_name(disk): disk.free for disk in measured},
+        unreserved={disk_name(disk): disk.unreserved for disk in measured},
+        share={disk_name(disk): round(disk.free_share, 4) for disk in measured},
+        not_measured=[disk_name(disk) for disk in ch_disks.disks if disk not in measured],
     )
     evidence.expected(
-        free=f">= {_size(ch_limits.min_free_disk)}", share=f">= {ch_limits.min_free_share:.0%}"
+        free=f">= {size(ch_limits.min_free_disk)}",
+        share=f">= {ch_limits.min_free_share:.0%}",
+        unreserved="> 0",
+        local="not read-only",
     )
 
     for disk in ch_disks.disks:
-        problem = _disk_problem(disk, ch_limits, measured=disk in measured)
+        problem = disk_problem(disk, ch_limits, measured=disk in measured)
         if problem:
-            evidence.finding(_disk(disk), *problem)
+            evidence.finding(disk_name(disk), *problem)
 
     assert not evidence.findings
 
@@ -249,14 +260,19 @@ def _must_be_replicated(table: Table, limits: ClickHouse) -> bool:
 def _judge_table(
     name: str, tables: list[Table], hosts: Mapping[int, Iterable[str]], evidence: Evidence
 ) -> None:
-    """Judge what a table is, and where: it must be on each replica of a shard that has it."""
+    """Judge what a table is, and where: it must be on each shard, on each of its replicas."""
     # SharedMergeTree of ClickHouse Cloud keeps its parts in a store all replicas read.
     plain = sorted({t.engine for t in tables if not t.engine.startswith(("Replicated", "Shared"))})
     if plain:
         where = ", ".join(t.host for t in tables if t.engine in plain)
         problem = f"is {', '.join(plain)}, not replicated, on {where}"
         evidence.finding(f"table/{name}", problem, "table-not-replicated")
-    for shard in sorted({table.shard for table in tables}):
+    on = sorted({table.shard for table in tables})
+    lacking = sorted(hosts.keys() - set(on))
+    if lacking:
+        problem = f"is on {_shards(on)} and not on {_shards(lacking)}"
+        evidence.finding(f"table/{name}", problem, "table-not-on-shard")
+    for shard in on:
         present = {table.host for table in tables if table.shard == shard}
         for host in hosts.get(shard, ()):
             if host not in present:
@@ -318,77 +334,8 @@ def _judge_registration(
         )
 
 
-def _broken_chain(backup: Backup, known: Iterable[Backup]) -> str | None:
-    """Return why a created backup cannot be restored, or None where its chain is whole.
-
-    An increment needs its base, and so on down to a full backup; a base that is unknown, failed or
-    still running breaks the chain. Names are compared without spaces: `Disk('a','b')` is
-    `Disk('a', 'b')`.
-    """
-    if backup.state is not BackupState.CREATED:
-        return None
-    created = {_key(b.name): b for b in known if b.state is BackupState.CREATED}
-    seen = {_key(backup.name)}
-    while backup.base:
-        base = created.get(_key(backup.base))
-        if base is None or _key(base.name) in seen:
-            return f"cannot be restored: its base {backup.base} is not among the complete backups"
-        seen.add(_key(base.name))
-        backup = base
-    return None
-
-
-def _key(name: str) -> str:
-    return "".join(name.split())
-
-
-def _backup_problem(
-    backup: Backup, newest: datetime | None, asked_at: datetime, broken: Mapping[int, str]
-) -> Problem | None:
-    """Return what is wrong with one backup; what is older than the newest good one is history."""
-    at = backup.at
-    if at is not None and at > asked_at + _CLOCK_SKEW:
-        return f"is dated {_span(at - asked_at)} in the future: a clock is wrong", "backup-future"
-    since = newest is None or at is None or at > newest
-    if backup.state is BackupState.FAILED and since:
-        when = f"at {rfc3339(at)}" if at is not None else "at an unknown time"
-        because = f": {backup.error}" if backup.error else ""
-        return f"failed {when}{because}", "backup-failed"
-    if id(backup) in broken and since:
-        return broken[id(backup)], "backup-chain-broken"
-    if backup.state is BackupState.CREATED and at is None:
-        return "has no date, so its age is unknown", "backup-undated"
-    return None
-
-
-def _disk(disk: Disk) -> str:
-    return f"disk/{disk.host}/{disk.name}"
-
-
-def _disk_problem(disk: Disk, limits: ClickHouse, *, measured: bool) -> Problem | None:
-    if disk.broken:
-        return "is broken (is_broken)", "disk-broken"
-    if not measured:
-        return None
-    if disk.total <= 0:
-        return "has an unknown size (total_space 0)", "disk-size-unknown"
-    problems = []
-    if disk.free < limits.min_free_disk:
-        problems.append(f"has {_size(disk.free)} free, less than {_size(limits.min_free_disk)}")
-    if disk.free_share < limits.min_free_share:
-        share, least = f"{disk.free_share:.1%}", f"{limits.min_free_share:.0%}"
-        problems.append(f"{'and' if problems else 'has'} {share} free, less than {least}")
-    return (" ".join(problems), "disk-full") if problems else None
-
-
-def _size(number: int) -> str:
-    return f"{number / 1e9:.4g} GB"
-
-
-def _span(span: timedelta) -> str:
-    minutes = round(span.total_seconds() / 60)
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest} min" if hours and rest else f"{hours} h" if hours else f"{rest} min"
+def _shards(numbers: Iterable[int]) -> str:
+    return ", ".join(f"shard {number}" for number in numbers)
 
 
 def _count(number: int, word: str) -> str:

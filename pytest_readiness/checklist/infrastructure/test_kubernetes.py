@@ -1,7 +1,7 @@
 """Kubernetes section of the checklist: whether the cluster carries the release and keeps it apart.
 
 Subjects of findings: `node/NAME`, `storageclass/NAME`, `persistentvolumeclaim/NAME`,
-`networkpolicy/NAME`, `pod/NAME` (its controller where many pods share one fault),
+`networkpolicy/NAME`, `namespace/NAME`, `pod/NAME` (its controller where many pods share one fault),
 `service/NAMESPACE/NAME`, and `cluster` for what no object alone is to blame for.
 """
 
@@ -18,7 +18,7 @@ from pytest_readiness.checklist.infrastructure.network_policies import (
     workloads,
 )
 from pytest_readiness.checklist.infrastructure.nodes import sort_nodes
-from pytest_readiness.checklist.infrastructure.storage import wrong_with_defaults
+from pytest_readiness.checklist.infrastructure.storage import claim_problems, wrong_with_defaults
 from pytest_readiness.errors import NothingExamined
 from pytest_readiness.results.evidence import Evidence
 from pytest_readiness.targets.kubernetes import versions as versions
@@ -27,6 +27,7 @@ from pytest_readiness.targets.kubernetes.facts import (
     CsiDrivers,
     Health,
     Identity,
+    Namespaces,
     NetworkPolicies,
     Nodes,
     Pods,
@@ -154,9 +155,10 @@ def test_enough_nodes_are_ready_and_large_enough(
 ) -> None:
     """Enough nodes are ready, schedulable, untainted and of the size the release needs.
 
-    With fewer, the loss of one node leaves replicas without a place. A node counts when its
-    allocatable resources reach the size or, since the kubelet reserves a part of every machine,
-    its capacity does. More nodes than needed may be out of service: they are observed only.
+    With fewer, the loss of one node leaves replicas without a place. A node counts when it takes
+    pods and its allocatable resources reach the size; or, since the kubelet reserves a part of
+    every machine, when its capacity does and no more than the stated reserve is missing from what
+    it allocates. More nodes than needed may be out of service: they are observed only.
     """
     evidence.examined(
         [*(f"node/{n.name}" for n in k8s_nodes.items), *_names("node", k8s_nodes.unreadable)]
@@ -173,7 +175,8 @@ def test_enough_nodes_are_ready_and_large_enough(
     evidence.expected(
         counted=f">= {k8s_limits.min_nodes}",
         each=f">= {k8s_limits.node_cpu} CPU and {k8s_limits.node_memory} bytes of memory, "
-        "allocatable or capacity",
+        f"allocatable; or capacity, with no more than {k8s_limits.max_node_reserve:.0%} reserved",
+        pods=">= 1 allocatable",
     )
 
     for name, problem in sorted_nodes.unclear.items():
@@ -206,7 +209,8 @@ def test_volumes_are_provisioned(
     """One default StorageClass has its driver, and every volume claim of the release is bound.
 
     A claim without a class, or with a class nobody serves, stays Pending, and so does the pod
-    that needs it; with two defaults it depends on their age which disks the data lands on.
+    that needs it; with two defaults it depends on their age which disks the data lands on. A claim
+    that is being deleted is Bound for as long as a pod uses it: the volume goes with that pod.
     """
     classes = k8s_storage_classes.items
     evidence.examined(
@@ -220,18 +224,17 @@ def test_volumes_are_provisioned(
         default_classes={c.name: c.provisioner for c in classes if c.default},
         csi_drivers=list(k8s_csi_drivers.names),
         claims=dict(Counter(claim.phase or "none" for claim in k8s_claims.items)),
+        claims_deleting=[claim.name for claim in k8s_claims.items if claim.deleting],
     )
-    evidence.expected(default_classes="exactly 1, its CSIDriver there", claims="all Bound")
+    evidence.expected(
+        default_classes="exactly 1, its CSIDriver there", claims="all Bound, none being deleted"
+    )
 
     for found in wrong_with_defaults(classes, k8s_csi_drivers.names):
         evidence.finding(*found)
     for claim in k8s_claims.items:
-        if claim.phase != "Bound":
-            evidence.finding(
-                f"persistentvolumeclaim/{claim.name}",
-                f"is {claim.phase or 'without a phase'}, class {claim.storage_class or 'default'}",
-                "claim-not-bound",
-            )
+        for problem, code in claim_problems(claim):
+            evidence.finding(f"persistentvolumeclaim/{claim.name}", problem, code)
     _find_unreadable(evidence, "storageclass", k8s_storage_classes.unreadable)
     _find_unreadable(evidence, "csidriver", k8s_csi_drivers.unreadable)
     _find_unreadable(evidence, "persistentvolumeclaim", k8s_claims.unreadable)
@@ -248,14 +251,21 @@ def test_volumes_are_provisioned(
     reference=f"{_DOCS}/concepts/services-networking/network-policies/",
 )
 def test_every_pod_is_isolated_by_a_network_policy(
-    k8s_network_policies: NetworkPolicies, k8s_pods: Pods, evidence: Evidence
+    k8s_network_policies: NetworkPolicies,
+    k8s_namespaces: Namespaces,
+    k8s_pods: Pods,
+    evidence: Evidence,
 ) -> None:
     """A NetworkPolicy selects every pod of the release for ingress, and none opens it to all.
 
     A pod that no policy selects takes connections from every pod of the cluster. Policies add up:
-    one that allows everything undoes each deny beside it. Completed pods take no connections and
-    are left out; pods on the host's network are outside of every policy. What is judged is what
-    the policies say: whether the network plugin enforces them, the API does not tell.
+    one that allows everything undoes each deny beside it, and so do two that allow a half each.
+    Open is what lets in all but a few: less than one in 256 of the addresses of IPv4 or IPv6 is
+    kept out, or an unlabelled pod gets in from every other namespace (or from half of them and
+    from any new one), on all but one in 256 of the ports of a protocol. Completed pods take no
+    connections and are left out; pods on the host's network are outside of every policy. What is
+    judged is what the policies say: whether the network plugin enforces them, the API does not
+    tell.
     """
     pods = [group for group in k8s_pods.groups if group.phase not in COMPLETED]
     if not pods and not k8s_pods.unreadable:
@@ -272,13 +282,15 @@ def test_every_pod_is_isolated_by_a_network_policy(
         policies=len(policies),
         for_ingress=len(isolating),
         pods=sum(len(group.names) for group in pods),
+        namespaces=len(k8s_namespaces.items),
         select_no_pod=[policy.name for policy in policies if not selected(policy, pods)],
     )
     evidence.expected(policies=">= 1", pods="each selected for ingress, none opened to everybody")
 
-    for found in not_isolated(isolating, pods):
+    for found in not_isolated(isolating, pods, k8s_namespaces.items):
         evidence.finding(*found)
     _find_unreadable(evidence, "networkpolicy", k8s_network_policies.unreadable)
+    _find_unreadable(evidence, "namespace", k8s_namespaces.unreadable)
     _find_unreadable(evidence, "pod", k8s_pods.unreadable)
 
     assert not evidence.findings

@@ -40,7 +40,8 @@ _SPELLINGS = (
     "0177.0.0.1",
 )
 _SEEDED = ("tables", "replicas", "replication_queue", "disks", "backups")
-# system.backup_log is made by a server with its first backup; the columns are those of its page:
+_LOGS = ("backup_log", "query_log")  # a server makes them with their first row
+# Of system.query_log there are the columns that are asked for; those of system.backup_log are:
 # clickhouse.com/docs/operations/system-tables/backup_log
 _LOG_COLUMNS = (
     "ADD COLUMN hostname String FIRST, ADD COLUMN event_date Date AFTER hostname, "
@@ -182,6 +183,8 @@ def _overlay() -> list[str]:
         "CREATE TABLE lab.clusters AS system.clusters ENGINE = Memory",
         "CREATE TABLE lab.backup_log AS system.backups ENGINE = Memory",
         f"ALTER TABLE lab.backup_log {_LOG_COLUMNS}, ADD COLUMN place UInt32",
+        "CREATE TABLE lab.query_log (place UInt32, event_date Date, type String, query_id String, "
+        "query String) ENGINE = Memory",
     ]
     for name in _SEEDED:
         statements.append(f"CREATE TABLE lab.{name} AS system.{name} ENGINE = Memory")
@@ -209,11 +212,9 @@ def _after_hosts(cluster: Cluster) -> list[str]:
         "engine FROM system.tables CROSS JOIN lab.hosts WHERE database = 'system'",
         "DETACH TABLE system.clusters",
         "CREATE VIEW system.clusters AS SELECT * FROM lab.clusters",
-        "CREATE VIEW system.backup_log AS SELECT * EXCEPT place FROM lab.backup_log "
-        "WHERE place = greatest(1, shardNum())",
     ]
-    for table in _SEEDED:
-        statements.append(f"DETACH TABLE system.{table}")
+    statements += [f"DETACH TABLE system.{table}" for table in _SEEDED]
+    for table in (*_SEEDED, *_LOGS):
         # A query that is not of a cluster has shardNum() 0 and is asked of the first replica.
         statements.append(
             f"CREATE VIEW system.{table} AS SELECT * EXCEPT place FROM lab.{table} "

@@ -2,17 +2,21 @@
 
 Sources: system.backups (memory of a running server), system.backup_log (its durable record;
 written since 23.11 and only once a backup was made), GET /backup/list of clickhouse-backup.
+A backup ON CLUSTER stands in the record of the server that was asked for it alone, like any other;
+that it was one, only the statement in system.query_log tells.
 
 PYTEST_DONT_REWRITE
 """
 
+import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
 
 from pytest_readiness.clock import now
 from pytest_readiness.errors import ProbeError, ProbeErrorKind
-from pytest_readiness.targets.clickhouse.client import Client
+from pytest_readiness.targets.clickhouse.client import Client, text
 from pytest_readiness.targets.clickhouse.errors import one_line
 from pytest_readiness.targets.clickhouse.facts import Backup, BackupApi, Backups, BackupState
 from pytest_readiness.transport import http
@@ -36,12 +40,14 @@ _ADVICE = {
 _COLUMNS = (
     "id, name, base_backup_name AS base, toString(status) AS state, "
     "toUnixTimestamp64Milli(toDateTime64(start_time, 3)) AS started, "
-    "toUnixTimestamp64Milli(toDateTime64(end_time, 3)) AS ended, error"
+    "toUnixTimestamp64Milli(toDateTime64(end_time, 3)) AS ended, num_files AS files, error"
 )
+# Name of a backup as the server writes it: `Null` in backquotes, Disk('backups', 'monday').
+_NAME = re.compile(r"`?(?P<engine>\w+)`?\s*(?:\(\s*(?:'(?P<first>[^']*)')?.*\))?\s*\Z", re.DOTALL)
 
 
 class _BackupRow(msgspec.Struct):
-    """started, ended: milliseconds since 1970, 0 where there is none."""
+    """started, ended: milliseconds since 1970, 0 where there is none. query_id: if asked for."""
 
     id: str
     name: str
@@ -49,8 +55,14 @@ class _BackupRow(msgspec.Struct):
     state: str
     started: int
     ended: int
+    files: int
     error: str
     place: int = 1
+    query_id: str = ""
+
+
+class _QueryRow(msgspec.Struct):
+    query_id: str
 
 
 class _ApiRow(msgspec.Struct):
@@ -71,18 +83,27 @@ def backups(client: Client) -> Backups:
     does not know, was lost with a restart and counts as failed. A server without system.backup_log
     (older, or no backup was ever made) is judged by its memory alone, and `sources` says so.
     """
-    logged, source = _log(client)
-    remembered = client.everywhere(_QUESTION, _COLUMNS, "system.backups", "", _BackupRow)
+    hosts: dict[int, tuple[str, ...]] = {}
+    for place in client.places(_QUESTION):
+        hosts[place.shard] = (*hosts.get(place.shard, ()), place.host)
+    columns = f"{_COLUMNS}, query_id" if len(hosts) > 1 else _COLUMNS
+    logged, source = _log(client, columns)
+    remembered = client.everywhere(_QUESTION, columns, "system.backups", "", _BackupRow)
     asked_at = now()
     alive = {(row.place, row.id) for row in remembered}
     last: dict[tuple[int, str], _BackupRow] = {}
     for row in (*logged, *remembered):
         if row.state in _STATES:
             _keep_later(last, row)
+    on_cluster = _on_cluster(client, last.values()) if len(hosts) > 1 else frozenset()
     return Backups(
         asked_at=asked_at,
         sources=("system.backups", source) if source else ("system.backups",),
-        backups=tuple(_backup(client, row, (row.place, row.id) in alive) for row in last.values()),
+        hosts=hosts,
+        backups=tuple(
+            _backup(client, row, (row.place, row.id) in alive, row.query_id in on_cluster)
+            for row in last.values()
+        ),
     )
 
 
@@ -90,7 +111,8 @@ def backup_api(client: Client) -> BackupApi:
     """Return the backups clickhouse-backup lists. Raises ProbeError.
 
     `created` has no zone: clickhouse-backup writes the local time of its host, which is UTC in
-    its images. Where it lists a backup twice, here and in the remote store, a good one counts.
+    its images. Where it lists a backup twice, here and in the remote store, a good one counts, and
+    of two the remote.
     """
     url = client.section.backup_api
     if url is None:
@@ -128,22 +150,54 @@ def _listed(question: http.Question) -> BackupApi:
             raise question.malformed(f"a line of the list cannot be read: {error}") from None
         for row in rows:
             backup = _from_api(question, row)
-            if found.get(row.name) is None or backup.state is BackupState.CREATED:
+            before = found.get(row.name)
+            if before is None or _worth(backup) >= _worth(before):
                 found[row.name] = backup
     return BackupApi(asked_at=asked_at, url=question.client.url, backups=tuple(found.values()))
 
 
-def _log(client: Client) -> tuple[list[_BackupRow], str]:
+def _worth(backup: Backup) -> tuple[bool, bool]:
+    return backup.state is BackupState.CREATED, backup.destination == "remote"
+
+
+def _on_cluster(client: Client, rows: Iterable[_BackupRow]) -> frozenset[str]:
+    """Return the query ids of the backups whose statement said ON CLUSTER, this or by a macro.
+
+    None where no server keeps a log of its queries: then nothing shows that it did.
+    """
+    created = [row for row in rows if _STATES[row.state] is BackupState.CREATED and row.query_id]
+    if not created:
+        return frozenset()
+    ids = ", ".join(text(name) for name in sorted({row.query_id for row in created}))
+    first = min(row.started for row in created)
+    cluster = (
+        rf"(?i)\bON\s+CLUSTER\s+[`\"']?({re.escape(client.section.cluster)}|\{{\w+\}})[`\"'\s]"
+    )
+    where = (
+        f"WHERE event_date >= toDate(fromUnixTimestamp64Milli(toInt64({first}))) - 1 "
+        f"AND query_id IN ({ids}) AND match(query, {text(cluster)})"
+    )
+    table, columns = "system.query_log", "query_id"
+    try:
+        found = client.everywhere(_QUESTION, columns, table, where, _QueryRow)
+    except ProbeError as error:
+        if error.kind is not ProbeErrorKind.ABSENT or "query_log" not in error.cause:
+            raise
+        return frozenset()
+    return frozenset(row.query_id for row in found)
+
+
+def _log(client: Client, columns: str) -> tuple[list[_BackupRow], str]:
     """Return the rows of system.backup_log and what was read, '' where it is nowhere."""
     table, tail = "system.backup_log", "ORDER BY event_time_microseconds"
     try:
-        return client.everywhere(_QUESTION, _COLUMNS, table, tail, _BackupRow), table
+        return client.everywhere(_QUESTION, columns, table, tail, _BackupRow), table
     except ProbeError as error:
         if error.kind is not ProbeErrorKind.ABSENT or "backup_log" not in error.cause:
             raise
     # Missing on one replica only: what the connected one recorded is still worth reading.
     try:
-        rows = client.rows(_QUESTION, f"SELECT {_COLUMNS} FROM {table} {tail}", _BackupRow)
+        rows = client.rows(_QUESTION, f"SELECT {columns} FROM {table} {tail}", _BackupRow)
     except ProbeError as error:
         if error.kind is not ProbeErrorKind.ABSENT or "backup_log" not in error.cause:
             raise
@@ -160,12 +214,14 @@ def _keep_later(last: dict[tuple[int, str], _BackupRow], row: _BackupRow) -> Non
         last[key] = row
 
 
-def _backup(client: Client, row: _BackupRow, alive: bool) -> Backup:
+def _backup(client: Client, row: _BackupRow, alive: bool, on_cluster: bool) -> Backup:
     state, error = _STATES[row.state], one_line(row.error)
     if state is BackupState.RUNNING and not alive:
         state, error = BackupState.FAILED, "the server restarted while it was made"
     elif row.state == "BACKUP_CANCELLED":
         error = error or "it was cancelled"
+    name = _NAME.match(row.name)
+    destination = name["engine"] if name else ""
     return Backup(
         host=client.place(row.place, _QUESTION).host,
         name=row.name,
@@ -174,6 +230,10 @@ def _backup(client: Client, row: _BackupRow, alive: bool) -> Backup:
         started=_moment(row.started),
         ended=_moment(row.ended) if state is not BackupState.RUNNING else None,
         error=error,
+        destination=destination,
+        disk=(name["first"] or "") if name and destination == "Disk" else "",
+        files=row.files,
+        on_cluster=on_cluster,
     )
 
 
@@ -194,6 +254,10 @@ def _from_api(question: http.Question, row: _ApiRow) -> Backup:
         started=at,
         ended=None if running else at,
         error=one_line(says),
+        destination=row.location,
+        disk="",
+        files=None,
+        on_cluster=False,
     )
 
 

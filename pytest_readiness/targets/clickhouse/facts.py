@@ -162,7 +162,11 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     host: replica that made it, or the base URL of clickhouse-backup. base: name of the backup it
     is an increment of, or empty. started, ended: aware, UTC; None where the source does not say.
-    error: one line, empty where there is none.
+    error: one line, empty where there is none. destination: how the source names the place, `S3`,
+    `Disk`, `File`, `Null` ... of BACKUP, `local` or `remote` of clickhouse-backup, empty where it
+    cannot be read; disk: the name of a `Disk`. files: how many it holds, those of its bases
+    included, None where the source does not say. on_cluster: whether the statement is known to
+    have said ON CLUSTER; a cluster of one shard is not asked for it.
     """
 
     host: str
@@ -172,6 +176,10 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     started: datetime | None
     ended: datetime | None
     error: str
+    destination: str
+    disk: str
+    files: int | None
+    on_cluster: bool
 
     @property
     def at(self) -> datetime | None:
@@ -180,10 +188,14 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Backups(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Backups that the servers know of. sources: the system tables that were read."""
+    """Backups that the servers know of.
+
+    sources: the system tables that were read. hosts: shard number -> its replicas.
+    """
 
     asked_at: datetime
     sources: tuple[str, ...]
+    hosts: dict[int, tuple[str, ...]]
     backups: tuple[Backup, ...]
 
 

@@ -5,8 +5,9 @@ replica that does not answer fails the question (kind UNREACHABLE): an answer wi
 complete. Only `replicas` may leave it out, because it is the question which one that is.
 
 The user needs `SELECT` on system.clusters, one, tables, replicas, replication_queue, disks,
-backups and backup_log, `READ ON REMOTE` (`REMOTE` in older servers) for clusterAllReplicas, and
-`SHOW TABLES` on the database: system.tables and system.replicas hide what a user may not see.
+backups and backup_log (with several shards on query_log as well), `READ ON REMOTE` (`REMOTE` in
+older servers) for clusterAllReplicas, and `SHOW TABLES` on the database: system.tables and
+system.replicas hide what a user may not see.
 
 PYTEST_DONT_REWRITE
 """

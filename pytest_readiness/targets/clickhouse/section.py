@@ -211,7 +211,9 @@ class ClickHouse(Section, frozen=True, kw_only=True):
 
     @classmethod
     def contradictions(cls, written: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield the credentials of a backup server that is not there."""
+        """Yield the credentials of a backup server that is not there, or in its address."""
+        if urlsplit(written.get("backup_api") or "").username:
+            yield "backup_api", "backup_api holds a user: write it as backup_api_user"
         if "backup_api" not in written:
             for key in ("backup_api_user", "backup_api_password"):
                 if key in written:

@@ -85,6 +85,8 @@ class Node(Fact, kw_only=True, frozen=True):
     cpu_allocatable: str | None
     memory_capacity: str | None
     memory_allocatable: str | None
+    pods_capacity: str | None
+    pods_allocatable: str | None
 
 
 class Nodes(Fact, kw_only=True, frozen=True):
@@ -117,10 +119,11 @@ class CsiDrivers(Fact, kw_only=True, frozen=True):
 
 
 class Claim(Fact, kw_only=True, frozen=True):
-    """A PersistentVolumeClaim. phase: Pending, Bound, Lost, or empty."""
+    """A PersistentVolumeClaim. phase: Pending, Bound, Lost, or empty; a deleting one is Bound."""
 
     name: str
     phase: str
+    deleting: bool
     storage_class: str | None
 
 
@@ -129,6 +132,20 @@ class Claims(Fact, kw_only=True, frozen=True):
 
     namespace: str
     items: tuple[Claim, ...]
+    unreadable: tuple[Unreadable, ...]
+
+
+class Namespace(Fact, kw_only=True, frozen=True):
+    """A namespace, which selectors know by its labels."""
+
+    name: str
+    labels: dict[str, str]
+
+
+class Namespaces(Fact, kw_only=True, frozen=True):
+    """All namespaces of the cluster."""
+
+    items: tuple[Namespace, ...]
     unreadable: tuple[Unreadable, ...]
 
 

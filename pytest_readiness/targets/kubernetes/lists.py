@@ -28,6 +28,7 @@ _RESTARTS = 2
 
 class _ListMeta(msgspec.Struct):
     continue_: str | None = msgspec.field(default=None, name="continue")
+    remaining: int | None = msgspec.field(default=None, name="remainingItemCount")
 
 
 class _Page(msgspec.Struct, Generic[Item]):
@@ -75,7 +76,9 @@ def objects(
     labels: a label selector. right: what the list needs, where it is not what the question needs.
     An expired continue token (410) restarts the list, twice at most; `start` is called each time
     it begins. A body without JSON or without a list is MALFORMED; `items: null`, or no items, of
-    a kind ending in List is the empty list, as in k8s.io/apimachinery. Raises ProbeError.
+    a kind ending in List is the empty list, as in k8s.io/apimachinery. So is a page that says that
+    objects remain and has no token to ask for them (meta/v1 ListMeta: the last page leaves
+    remainingItemCount unset). Raises ProbeError.
     """
     decoders = _Decoders(wire)
     request = _Request(path, labels, right)
@@ -154,7 +157,7 @@ def _one_pass(
         if count > MAX_OBJECTS:
             raise question.asked.malformed(f"the list has no end: over {MAX_OBJECTS} objects")
         question.check_time()
-        token = (page.metadata.continue_ if page.metadata else None) or ""
+        token = _next(question, page.metadata or _ListMeta())
     return tuple(unreadable)
 
 
@@ -183,6 +186,15 @@ def _page(
     if page.items is None and not page.kind.endswith("List"):
         raise question.asked.malformed(f"no list of objects: kind {page.kind!r} without items")
     return page, decode
+
+
+def _next(question: Question, metadata: _ListMeta) -> str:
+    """Return the token of the next page, empty after the last."""
+    if not metadata.continue_ and (metadata.remaining or 0) > 0:
+        raise question.asked.malformed(
+            f"the list breaks off: {metadata.remaining} objects remain, and no token leads to them"
+        )
+    return metadata.continue_ or ""
 
 
 def _name(item: Any, place: int) -> str:

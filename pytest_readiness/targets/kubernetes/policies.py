@@ -47,8 +47,8 @@ def _rule(wire: k8s_wire.RuleW) -> facts.IngressRule:
 
 def _peer(wire: k8s_wire.PeerW) -> facts.Peer:
     block = wire.ipBlock
-    if block:
-        ip_network(block.cidr, strict=False)  # ValueError: the object is kept as unreadable
+    for cidr in (block.cidr, *(block.excepted or ())) if block else ():
+        ip_network(cidr, strict=False)  # ValueError: the object is kept as unreadable
     return facts.Peer(
         cidr=block.cidr if block else None,
         excepted=tuple(block.excepted or ()) if block else (),

@@ -189,6 +189,23 @@ def claims(client: Client) -> facts.Claims:
     return client.ask("list volume claims", right, work)
 
 
+def namespaces(client: Client) -> facts.Namespaces:
+    """List all namespaces and their labels."""
+
+    def work(question: Question) -> facts.Namespaces:
+        found, unreadable = collect(
+            question,
+            "/api/v1/namespaces",
+            k8s_wire.Namespace,
+            lambda wire: facts.Namespace(
+                name=wire.metadata.name, labels=wire.metadata.labels or {}
+            ),
+        )
+        return facts.Namespaces(items=found, unreadable=unreadable)
+
+    return client.ask("list namespaces and their labels", Right("list", "namespaces"), work)
+
+
 def pods(client: Client) -> facts.Pods:
     """List the pods of the namespace."""
 
@@ -245,6 +262,8 @@ def _node(wire: k8s_wire.NodeW) -> facts.Node:
         cpu_allocatable=_text(allocatable.cpu),
         memory_capacity=_text(capacity.memory),
         memory_allocatable=_text(allocatable.memory),
+        pods_capacity=_text(capacity.pods),
+        pods_allocatable=_text(allocatable.pods),
     )
 
 
@@ -265,6 +284,7 @@ def _claim(wire: k8s_wire.ClaimW) -> facts.Claim:
     return facts.Claim(
         name=wire.metadata.name,
         phase=wire.status.phase,
+        deleting=wire.metadata.deletionTimestamp is not None,
         storage_class=wire.spec.storageClassName,
     )
 

@@ -16,6 +16,7 @@ from pytest_readiness.written.keys import (
     FILE,
     FLAG,
     LABEL,
+    SHARE,
     SIZE,
     TEXT,
     VERSION,
@@ -80,6 +81,12 @@ class Kubernetes(Section, frozen=True, kw_only=True):
             command="{kubectl} get networkpolicies -n {namespace} -o yaml",
         ),
         Question(
+            name="namespaces",
+            answer=facts.Namespaces,
+            text="list namespaces and their labels",
+            command="{kubectl} get namespaces --show-labels",
+        ),
+        Question(
             name="pods",
             answer=facts.Pods,
             text="list pods of {namespace}",
@@ -133,6 +140,14 @@ class Kubernetes(Section, frozen=True, kw_only=True):
     node_memory: Annotated[int, Key(kind=SIZE, use=Use.FLOOR, help="memory each of them has")] = (
         8_000_000_000
     )
+    max_node_reserve: Annotated[
+        float,
+        Key(
+            kind=SHARE,
+            use=Use.CEILING,
+            help="part of node_cpu and node_memory that a node may keep for itself",
+        ),
+    ] = 0.20
 
     def words(self) -> Mapping[str, str]:
         """Return what fills the braces of the questions."""

@@ -68,6 +68,7 @@ class Resources(Wire, frozen=True):
 
     cpu: Quantity | None = None
     memory: Quantity | None = None
+    pods: Quantity | None = None
 
 
 class NodeStatus(Wire, frozen=True):

@@ -57,7 +57,15 @@ _DISK = {
     "is_broken": 0,
     "is_read_only": 0,
 }
-_BACKUP = {"id": "1", "base": "", "state": "BACKUP_CREATED", "started": 1, "ended": 2, "error": ""}
+_BACKUP = {
+    "id": "1",
+    "base": "",
+    "state": "BACKUP_CREATED",
+    "started": 1,
+    "ended": 2,
+    "files": 1,
+    "error": "",
+}
 _PLACE = {"shard_num": 1, "replica_num": 1, "host_name": "ch-1", "port": 9000, "errors_count": 0}
 _TABLE = {"place": 1, "database": "risk", "table": "trades", "name": "trades"}
 _ROWS: dict[str, dict[str, object]] = {

@@ -72,6 +72,7 @@ TARGETS = (
             "k8s_csi_drivers": ("/csidrivers",),
             "k8s_claims": ("/persistentvolumeclaims",),
             "k8s_network_policies": ("/networkpolicies",),
+            "k8s_namespaces": (r"/v1/namespaces\?",),
             "k8s_pods": ("/pods",),
         },
     ),

@@ -148,6 +148,57 @@ class TestAnswers:
         moment = datetime(2026, 11, 24, 0, 15, tzinfo=UTC)
         assert {backup.ended for backup in found.backups} == {moment}
 
+    @pytest.mark.parametrize(
+        ("name", "destination", "disk"),
+        [
+            ("Disk('backups', 'a/b')", "Disk", "backups"),
+            ("Disk('backups','a')", "Disk", "backups"),
+            ("S3('https://s3.example.org/b', '[HIDDEN]')", "S3", ""),
+            ("S3(named, 'path')", "S3", ""),
+            ("S3()", "S3", ""),
+            ("File('/backups/a.zip')", "File", ""),
+            ("`Null`", "Null", ""),
+            ("Null", "Null", ""),
+            ("", "", ""),
+            ("two words", "", ""),
+        ],
+    )
+    def test_says_where_a_backup_lies_and_how_many_files_it_has(
+        self, lab: ClickHouseProcess, name: str, destination: str, disk: str
+    ) -> None:
+        escaped = name.replace("'", "\\'")
+        at = lab.start(
+            [
+                {"sql": "TRUNCATE TABLE lab.backup_log"},
+                {"sql": f"ALTER TABLE lab.backups UPDATE name = '{escaped}' WHERE 1"},
+            ]
+        )
+        with client_of(at) as client:
+            found = probes.backups(client)
+        assert {(b.destination, b.disk, b.files) for b in found.backups} == {
+            (destination, disk, 8120)
+        }
+
+    def test_one_shard_is_not_asked_for_its_queries_and_two_are(
+        self, lab: ClickHouseProcess
+    ) -> None:
+        for shards, known in ((["a", "b"],), {False}), ((["a"], ["b"]), {True}):
+            at = lab.start([{"cluster": {"shards": list(shards)}}])
+            with client_of(at) as client:
+                found = probes.backups(client)
+            assert {backup.on_cluster for backup in found.backups} == known
+            assert any("query_log" in asked.query for asked in lab.requests()) == (True in known)
+            assert found.hosts == {n: tuple(hosts) for n, hosts in enumerate(shards, 1)}
+
+    def test_a_server_without_a_log_of_queries_shows_no_backup_of_the_cluster(
+        self, lab: ClickHouseProcess
+    ) -> None:
+        two = {"cluster": {"shards": [["a"], ["b"]]}}
+        at = lab.start([two, {"sql": "DROP VIEW system.query_log"}])
+        with client_of(at) as client:
+            found = probes.backups(client)
+        assert {backup.on_cluster for backup in found.backups} == {False}
+
     def test_a_cancelled_backup_failed_and_a_restore_is_none(self, lab: ClickHouseProcess) -> None:
         at = lab.start(
             [
@@ -425,11 +476,21 @@ class TestBackupApi:
             ("inc", BackupState.CREATED, "full", ""),
             ("bad", BackupState.FAILED, "", "broken (can't stat metadata.json)"),
         ]
+        assert {(b.destination, b.files) for b in found.backups} == {("remote", None)}
         assert [b.at and b.at.isoformat() for b in found.backups] == [
             "2026-11-23T03:00:00+00:00",
             "2026-11-24T03:00:00+00:00",
             None,
         ]
+
+    @pytest.mark.parametrize("order", [("local", "remote"), ("remote", "local")])
+    def test_the_remote_one_of_two_counts(
+        self, client: probes.Client, order: tuple[str, str]
+    ) -> None:
+        rows = [{"name": "a", "created": "2026-11-23 03:00:00", "location": it} for it in order]
+        with site({"/backup/list": (200, json.dumps(rows))}) as port:
+            (found,) = probes.backup_api(self.at(client, port)).backups
+        assert found.destination == "remote"
 
     def test_reads_an_array_and_an_empty_list(self, client: probes.Client) -> None:
         rows = json.dumps([json.loads(line) for line in LISTED.splitlines()])

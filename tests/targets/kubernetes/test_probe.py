@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,15 @@ from pytest_readiness.targets.fact import Fact
 from pytest_readiness.targets.kubernetes import facts, probe
 from pytest_readiness.targets.kubernetes.client import Client
 from tests.asking import connect
-from tests.targets.kubernetes.target import Reply, Scripted, client, kubeconfig, refusal, settings
+from tests.targets.kubernetes.target import (
+    Reply,
+    Scripted,
+    client,
+    kubeconfig,
+    refusal,
+    settings,
+    thing,
+)
 from tests.targets.kubernetes.world import POLICY, SECRET, WORLD, nodes
 
 QUESTIONS: list[Callable[[Client], Fact]] = [
@@ -27,6 +36,7 @@ QUESTIONS: list[Callable[[Client], Fact]] = [
     probe.csi_drivers,
     probe.claims,
     probe.network_policies,
+    probe.namespaces,
     probe.pods,
 ]
 
@@ -48,6 +58,8 @@ def test_every_answer_is_what_the_world_has(tmp_path: Path) -> None:
                 cpu_allocatable=None,
                 memory_capacity="8145240Ki",
                 memory_allocatable=None,
+                pods_capacity="110",
+                pods_allocatable=None,
             ),
         )
         assert [(c.name, c.default) for c in probe.storage_classes(k8s).items] == [
@@ -55,8 +67,12 @@ def test_every_answer_is_what_the_world_has(tmp_path: Path) -> None:
             ("b", False),
         ]
         assert probe.csi_drivers(k8s).names == ("x",)
+        assert probe.namespaces(k8s).items == (
+            facts.Namespace(name="kube-system", labels={}),
+            facts.Namespace(name="shop", labels={"team": "a"}),
+        )
         assert probe.claims(k8s).items == (
-            facts.Claim(name="data", phase="Pending", storage_class="a"),
+            facts.Claim(name="data", phase="Pending", deleting=False, storage_class="a"),
         )
 
 
@@ -237,12 +253,47 @@ class TestLists:
         assert [node.name for node in answer.items] == ["n0000", "n0002"]
         assert [item.name for item in answer.unreadable] == [name]
 
-    def test_a_policy_that_makes_no_sense_is_kept_as_unreadable(self, tmp_path: Path) -> None:
-        broken = [{"ipBlock": {"cidr": "everywhere"}}]
+    @pytest.mark.parametrize(
+        "block", [{"cidr": "everywhere"}, {"cidr": "10.0.0.0/8", "except": ["10.0.0.0/8/8"]}]
+    )
+    def test_a_policy_that_makes_no_sense_is_kept_as_unreadable(
+        self, block: dict[str, Any], tmp_path: Path
+    ) -> None:
+        broken = [{"ipBlock": block}]
         policy = POLICY | {"spec": {"podSelector": {}, "ingress": [{"from": broken}]}}
         with KubernetesApi([policy]) as api:
             answer = probe.network_policies(client(api, tmp_path))
         assert [item.name for item in answer.unreadable] == ["web"]
+
+    @pytest.mark.parametrize("metadata", [{}, {"continue": ""}, {"continue": None}])
+    def test_a_list_that_says_more_remain_and_not_where_is_an_error(
+        self, metadata: dict[str, str | None], tmp_path: Path
+    ) -> None:
+        value = {"kind": "NodeList", "metadata": metadata | {"remainingItemCount": 2}, "items": []}
+        cut = PathAnswer(path="/api/v1/nodes", fault=Fault.BODY, value=value)
+        with KubernetesApi(nodes(3), answers=[cut]) as api:
+            error = refusal(lambda: probe.nodes(client(api, tmp_path)))
+        assert error.kind is ProbeErrorKind.MALFORMED
+        assert "2 objects remain, and no token leads to them" in error.cause
+
+    def test_a_last_page_that_says_that_none_remain_is_whole(self, tmp_path: Path) -> None:
+        value = {"kind": "NodeList", "metadata": {"remainingItemCount": 0}, "items": []}
+        none = PathAnswer(path="/api/v1/nodes", fault=Fault.BODY, value=value)
+        with KubernetesApi(nodes(3), answers=[none]) as api:
+            assert probe.nodes(client(api, tmp_path)).items == ()
+
+    def test_a_claim_that_is_being_deleted_says_so(self, tmp_path: Path) -> None:
+        gone = thing(
+            "v1",
+            "PersistentVolumeClaim",
+            "data",
+            "shop",
+            metadata={"deletionTimestamp": "2026-11-24T05:12:09Z"},
+            status={"phase": "Bound"},
+        )
+        with KubernetesApi([gone]) as api:
+            (claim,) = probe.claims(client(api, tmp_path)).items
+        assert (claim.phase, claim.deleting) == ("Bound", True)
 
     def test_null_items_of_a_list_are_none(self, tmp_path: Path) -> None:
         null = PathAnswer(path="/api/v1/nodes", fault=Fault.NULL_ITEMS)

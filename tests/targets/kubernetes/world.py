@@ -45,6 +45,7 @@ SLICE = thing(
 )
 WORLD: list[Object] = [
     KUBE_SYSTEM,
+    thing("v1", "Namespace", "shop", metadata={"labels": {"team": "a"}}),
     thing(
         "v1",
         "Node",
@@ -52,7 +53,7 @@ WORLD: list[Object] = [
         metadata={"labels": {"topology.kubernetes.io/zone": "a"}},
         spec={"unschedulable": True, "taints": [{"key": "k", "effect": "NoSchedule"}]},
         status={
-            "capacity": {"cpu": "4", "memory": "8145240Ki"},
+            "capacity": {"cpu": "4", "memory": "8145240Ki", "pods": "110"},
             "conditions": [
                 {"type": "Ready", "status": "True"},
                 {"type": "KernelDeadlock", "status": "False"},
