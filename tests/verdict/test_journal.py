@@ -247,6 +247,11 @@ def test_refuses_a_journal_of_another_version() -> None:
         journal.rebuild(journal.encode(head(schema="pytest-readiness/journal/v2")))
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
 class TestRender:
     def render(self, run: Path) -> model.Report:
         parser = ArgumentParser()
@@ -266,11 +271,17 @@ class TestRender:
             str(tmp_path / "report.html"),
             str(tmp_path / "report.md"),
         ]
-        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-        assert sorted(before) == ["journal.jsonl", "report.html", "report.json", "report.md"]
+        before = contents(tmp_path)
+        assert sorted(before) == [
+            "attestations/test-result.statement.json",
+            "journal.jsonl",
+            "report.html",
+            "report.json",
+            "report.md",
+        ]
         self.render(tmp_path)
         assert capsys.readouterr().out.splitlines() == said[2:]
-        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+        assert contents(tmp_path) == before
 
     def test_the_target_is_what_its_recorded_facts_say(self, tmp_path: Path) -> None:
         (tmp_path / "journal.jsonl").write_bytes(written([head(run=not_the_lab()), told()]))
