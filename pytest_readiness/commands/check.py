@@ -3,7 +3,6 @@
 PYTEST_DONT_REWRITE
 """
 
-import os
 import secrets
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
@@ -134,12 +133,10 @@ def _ask_all(asker: "Asker", target: str, section: Section) -> TargetAnswer:
 
 def _store(folder: Path, settings: Settings) -> "FactStore":
     """Return a store for questions whose answers nobody keeps."""
-    from pytest_readiness.record.redact import Redactor
+    from pytest_readiness.record.redact import of_run
     from pytest_readiness.record.store import FOLDER, FactStore
 
     (folder / FOLDER).mkdir()
-    redactor = Redactor(secrets.token_bytes(16))
-    redactor.learn(settings.secrets())
-    redactor.learn_environment(os.environ)
+    redactor = of_run(secrets.token_bytes(16), settings.secrets())
     deadline = now() + settings.readiness.deadline
     return FactStore(folder, redactor, deadline=deadline, recorded=False)

@@ -76,8 +76,8 @@ def main(args: Namespace) -> int:
 
 def _given(path: Path) -> Given:
     file = path / model.FILES[0]
-    report = model.read(file)
-    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    data = model.data_of(file)  # once: report and digest are of the same bytes
+    report, sha256 = model.decode(data, file), hashlib.sha256(data).hexdigest()
     return Given(report=report, sha256=sha256, path=str(path))
 
 

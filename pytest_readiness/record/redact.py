@@ -14,6 +14,7 @@ import base64
 import hmac
 import html
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
@@ -274,6 +275,14 @@ def _rest(text: str, secret: str) -> str:
 
 def _in_a_number(form: str) -> str:
     return form if len(form) >= SHORTEST_WITHIN_A_NUMBER else rf"(?<![\d.]){form}(?!\d)"
+
+
+def of_run(salt: bytes, secrets: Iterable[str]) -> Redactor:
+    """Return the Redactor of a process that asks. secrets: those that readiness.ini refers to."""
+    redactor = Redactor(salt)
+    redactor.learn(secrets)
+    redactor.learn_environment(os.environ)
+    return redactor
 
 
 def count(text: str) -> int:

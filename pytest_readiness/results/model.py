@@ -294,12 +294,16 @@ def encode(report: Report) -> bytes:
 
 def read(path: Path) -> Report:
     """Read a report.json. Raises ReadinessError when it is not one this version can read."""
+    return decode(data_of(path), path)
+
+
+def data_of(path: Path) -> bytes:
+    """Return the bytes of a report.json. Raises ReadinessError."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         why = why_absent(path) or str(error)
         raise ReadinessError(f"{path}: not a readable report: {why}") from error
-    return decode(data, path)
 
 
 def why_absent(path: Path) -> str | None:

@@ -22,7 +22,6 @@ from pytest_readiness.errors import ReadinessError, Why
 from pytest_readiness.people import recorded
 from pytest_readiness.record import locks
 from pytest_readiness.record.store import FOLDER
-from pytest_readiness.results.evidence import ItemResult, Outcome
 from pytest_readiness.run import fixtures
 from pytest_readiness.run.calling import Calls
 from pytest_readiness.run.collect import collect_checklist, own_checks, uncollected
@@ -43,7 +42,7 @@ from pytest_readiness.run.redacting import Redacting
 from pytest_readiness.run.terminal import Show
 from pytest_readiness.settings import Settings
 from pytest_readiness.settings.sections import OWN_CHECKS
-from pytest_readiness.verdict.gathered import Sent
+from pytest_readiness.verdict.gathered import Lack, Sent, without_result
 
 WORKER_INPUT = "workerinput"  # attribute that xdist gives the config of a worker
 
@@ -94,12 +93,10 @@ class Activation:
         marks = get_unpacked_marks(place.function)
         return Sent(
             id=place.meta.id,
-            result=ItemResult(
-                id=place.meta.id,
-                outcome=Outcome.NOTCHECKED,
-                why=Why.NOT_COLLECTED,
-                reason=f"declared at {where} and not collected",
-                nodeid=where,
+            result=without_result(
+                place.meta.id,
+                where,
+                Lack(Why.NOT_COLLECTED, f"declared at {where} and not collected"),
             ),
             declared=said_of(place.meta, self.clean),
             own=True,
@@ -162,12 +159,10 @@ def _owed(settings: Settings, expression: str) -> list[Sent]:
     return [
         Sent(
             id=id,
-            result=ItemResult(
-                id=id,
-                outcome=Outcome.NOTCHECKED,
-                why=Why.MISSING,
-                reason=f"missing: [{OWN_CHECKS}] owes it, and the run did not bring it",
-                nodeid=id,
+            result=without_result(
+                id,
+                id,
+                Lack(Why.MISSING, f"missing: [{OWN_CHECKS}] owes it, and the run did not bring it"),
             ),
             declared={
                 "title": title,

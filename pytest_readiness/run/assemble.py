@@ -206,6 +206,7 @@ _NARROWING = {
     "confcutdir": "--confcutdir",
     "noconftest": "--noconftest",
 }
+_NARROWING_A_REPLAY = ("keyword", "deselect")
 # Of an ini: what says which tests there are.
 _COLLECTING = ("testpaths", "python_files", "python_classes", "python_functions", "norecursedirs")
 
@@ -214,7 +215,9 @@ def _narrowed(config: pytest.Config) -> str | None:
     """Return what may have left checks out that the selection does not name, wherever it stands."""
     # A replay has its own rootdir and ini, and collects nothing of the project.
     replay = bool(config.option.readiness_replay)
-    for name, typed in list(_NARROWING.items())[: 2 if replay else None]:
+    for name, typed in _NARROWING.items():
+        if replay and name not in _NARROWING_A_REPLAY:
+            continue
         if getattr(config.option, name, None) and not _is_default(config, name):
             return typed
     if replay:

@@ -15,7 +15,7 @@ import pytest
 
 from pytest_readiness.clock import now
 from pytest_readiness.record.asker import Asker
-from pytest_readiness.record.redact import Redactor
+from pytest_readiness.record.redact import Redactor, of_run
 from pytest_readiness.record.store import FactStore
 from pytest_readiness.results import model
 from pytest_readiness.settings import Settings, from_values
@@ -28,8 +28,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     base: the folder that relative paths start from. directory: the run directory. salt: of the
     redactions, hexadecimal. replay: id of the run that is judged again, or None. deadline: RFC
     3339, None for a replay. ended: RFC 3339, of the run that a replay judges again: its facts are
-    no younger for that. lab: faults, or None. nonce: of the reports that
-    carry results, so that no test can say that one of its own does.
+    no younger for that. lab: faults, or None. nonce: of the reports that carry results, so that no
+    test can say that one of its own does.
     """
 
     id: str
@@ -122,7 +122,7 @@ def enter(plan: Plan) -> Context:
     settings = from_values(
         plan.values, origin=plan.origin, base=Path(plan.base), resolve=plan.replay is None
     )
-    redactor = _redactor(bytes.fromhex(plan.salt), settings)
+    redactor = of_run(bytes.fromhex(plan.salt), settings.secrets())
     recorded = plan.replay is not None
     store = FactStore(Path(plan.directory), redactor, deadline=plan.deadline, recorded=recorded)
     return Context(plan, settings, redactor, store, Asker(settings, store, plan.id))
@@ -130,14 +130,7 @@ def enter(plan: Plan) -> Context:
 
 def listing_redactor(settings: Settings) -> Redactor:
     """Return a redactor for what only lists items: these settings hold no secret that is a file."""
-    redactor = _redactor(secrets.token_bytes(16), settings)
+    redactor = of_run(secrets.token_bytes(16), settings.secrets())
     text = " ".join(text for section in settings.values.values() for text in section.values())
     redactor.learn(os.environ.get(name, "") for name in _FROM_ENVIRONMENT.findall(text))
-    return redactor
-
-
-def _redactor(salt: bytes, settings: Settings) -> Redactor:
-    redactor = Redactor(salt)
-    redactor.learn(settings.secrets())
-    redactor.learn_environment(os.environ)
     return redactor

@@ -269,10 +269,8 @@ def _clear(directory: Path) -> None:
     """Remove what an earlier run wrote, its report before its facts. Raises OSError."""
     for name in reversed(model.FILES):
         (directory / name).unlink(missing_ok=True)
-    for name in (
-        ".report.*",
-        f".{journal.FILE}.*",
-    ):  # of a run that was killed as it wrote them
+    # Of a run that was killed as it wrote them.
+    for name in (".report.*", f".{journal.FILE}.*"):
         for path in directory.glob(name):
             path.unlink()
     for path in directory.glob(f"{model.ATTESTATIONS}/*"):

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -18,13 +19,22 @@ from pytest_readiness.lab.process import lab_of
 from pytest_readiness.record.facts import Flaw, flaws, paths
 from pytest_readiness.record.store import leave_refusal
 from pytest_readiness.results import model
-from pytest_readiness.results.evidence import ItemResult, Outcome
 from pytest_readiness.run.context import Context, enter, new_plan
 from pytest_readiness.settings import Settings, from_values, load
 from pytest_readiness.verdict.end import End, end_of
-from pytest_readiness.verdict.gathered import OWN_SECTION, Sent
+from pytest_readiness.verdict.gathered import OWN_SECTION, Lack, Sent, without_result
 
 INI, REPORT = "readiness.ini", "readiness-report"
+
+
+class _Replayed(NamedTuple):
+    """The run that is judged again: its directory, and its report, read once."""
+
+    directory: Path
+    report: model.Report
+
+
+_REPLAYED = pytest.StashKey[_Replayed]()
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -40,7 +50,7 @@ def plan_run(config: pytest.Config) -> Context:
     """
     directory = _directory(config)
     replayed = _replayed(config)
-    _refuse_what_would_be_lost(config, (directory, *([replayed] if replayed else [])))
+    _refuse_what_would_be_lost(config, (directory, *([replayed.directory] if replayed else [])))
     if replayed is not None:
         return _plan_replay(config, replayed, directory)
     path = _ini(config)
@@ -60,12 +70,13 @@ def recorded_own(config: pytest.Config) -> list[Sent]:
     return [
         Sent(
             id=item.id,
-            result=ItemResult(
-                id=item.id,
-                outcome=Outcome.NOTCHECKED,
-                why=Why.NOT_RECORDED,
-                reason="a check of the project is not replayed: its facts are not recorded",
-                nodeid=item.nodeid,
+            result=without_result(
+                item.id,
+                item.nodeid,
+                Lack(
+                    Why.NOT_RECORDED,
+                    "a check of the project is not replayed: its facts are not recorded",
+                ),
             ),
             declared={
                 "title": item.title,
@@ -78,7 +89,7 @@ def recorded_own(config: pytest.Config) -> list[Sent]:
             module=item.subsection,
             nodeid=item.nodeid,
         )
-        for item in model.read(replayed / "report.json").items
+        for item in replayed.report.items
         if item.section == OWN_SECTION
     ]
 
@@ -88,12 +99,12 @@ def recorded_end(config: pytest.Config, narrowed: str | None) -> End | None:
     replayed = _replayed(config)
     if replayed is None:
         return None
-    end = end_of(model.read(replayed / "report.json"), narrowed=narrowed)
+    end = end_of(replayed.report, narrowed=narrowed)
     return end if end.broke or end.other or end.beside else None
 
 
-def _plan_replay(config: pytest.Config, recorded: Path, directory: Path) -> Context:
-    report = model.read(recorded / "report.json")
+def _plan_replay(config: pytest.Config, replayed: _Replayed, directory: Path) -> Context:
+    recorded, report = replayed
     if directory.resolve() == recorded.resolve():
         raise ReadinessError(f"{recorded} is what is replayed: name another --readiness-report")
     if config.option.readiness_ini:
@@ -121,9 +132,9 @@ def copy_facts(config: pytest.Config, directory: Path) -> None:
     replayed = _replayed(config)
     if replayed is None:
         return
-    report = model.read(replayed / "report.json")
-    wrong = {one.name: one for one in flaws(report, replayed) if one.flaw is not Flaw.MISSING}
-    for name, path in paths(replayed):
+    recorded, report = replayed
+    wrong = {one.name: one for one in flaws(report, recorded) if one.flaw is not Flaw.MISSING}
+    for name, path in paths(recorded):
         target = directory / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if name in wrong:
@@ -144,9 +155,12 @@ def _directory(config: pytest.Config) -> Path:
     return config.invocation_params.dir / (given or REPORT)
 
 
-def _replayed(config: pytest.Config) -> Path | None:
+def _replayed(config: pytest.Config) -> _Replayed | None:
     given = config.option.readiness_replay
-    return config.invocation_params.dir / given if given else None
+    if given and _REPLAYED not in config.stash:
+        directory = config.invocation_params.dir / given
+        config.stash[_REPLAYED] = _Replayed(directory, model.read(directory / model.FILES[0]))
+    return config.stash.get(_REPLAYED, None)
 
 
 def _refuse_what_would_be_lost(config: pytest.Config, runs: Sequence[Path]) -> None:

@@ -59,11 +59,19 @@ def attested(run: Path) -> str | None:
     """
     path = run / FOLDER / STATEMENT
     try:
-        said = msgspec.json.decode(path.read_bytes(), type=_Attested)
-        return next(one.digest["sha256"] for one in said.subject if one.name == model.FILES[0])
+        return _subject(path.read_bytes(), path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError, KeyError, StopIteration) as error:
+    except OSError as error:
+        raise ReadinessError(f"{path}: cannot be read: {error}") from error
+
+
+def _subject(data: bytes, path: Path) -> str:
+    """Return the digest of the report that a statement names. path: of it, for the message."""
+    try:
+        said = msgspec.json.decode(data, type=_Attested)
+        return next(one.digest["sha256"] for one in said.subject if one.name == model.FILES[0])
+    except (ValueError, RecursionError, KeyError, StopIteration) as error:
         raise ReadinessError(f"{path}: cannot be read: {error}") from error
 
 
@@ -76,7 +84,7 @@ def check(run: Path, sha256: str, *, signed: bool) -> None:
     path = run / FOLDER / STATEMENT
     signature = path.with_name(f"{path.name}.sig")
     data = _left(path)
-    if attested(run) != sha256:
+    if _subject(data, path) != sha256:
         raise ReadinessError(f"{run / model.FILES[0]}: it is not the report that its run attested")
     if signed or signature.exists():
         armored = _left(signature)

@@ -8,7 +8,7 @@ from pathlib import Path
 from pytest_readiness.record.facts import Flaw, flaws
 from pytest_readiness.results import model
 from pytest_readiness.signoff.refusals import Cause, Refusal
-from pytest_readiness.signoff.report_state import named
+from pytest_readiness.verdict.judge import named
 
 _CAUSES = {Flaw.ALTERED: Cause.ALTERED_FACT, Flaw.OUTSIDE: Cause.FOREIGN_FACT}
 

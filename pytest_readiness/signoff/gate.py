@@ -18,11 +18,10 @@ from pytest_readiness import catalogue
 from pytest_readiness.clock import begins
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
-from pytest_readiness.results.evidence import Outcome
 from pytest_readiness.settings.sections import MAX_AGE
 from pytest_readiness.signoff import attest, report_state
 from pytest_readiness.verdict.end import BESIDE, judged_again
-from pytest_readiness.verdict.judge import EXIT_INCOMPLETE, PARTIAL, Code
+from pytest_readiness.verdict.judge import EXIT_INCOMPLETE, PARTIAL, Code, named
 from pytest_readiness.written.keys import DURATION, BadValue, Where
 
 NO_VERDICT = "NO VERDICT"
@@ -92,7 +91,7 @@ def _of_its_items(report: model.Report) -> Iterator[str]:
     """Yield where the items are not those that are owed, or have no result that counts."""
     ids = Counter(item.id for item in report.items)
     if twice := [id for id, times in ids.items() if times > 1]:
-        yield f"more than once among the items: {report_state.named(twice)}"
+        yield f"more than once among the items: {named(twice)}"
     if report.checklist.sha256 != catalogue.sha256():
         yield "its checklist is another one than that of this version: what is owed is not known"
     owed = {item.id: item.severity for item in catalogue.for_phase(report.target.phase)}
@@ -100,14 +99,13 @@ def _of_its_items(report: model.Report) -> Iterator[str]:
         yield f"the checklist has no phase {report.target.phase!r}"
     gone = [*owed, *report.settings.values.get("own_checks", {})]
     if gone := [id for id in gone if id not in ids]:
-        yield f"owed, and not among the items: {report_state.named(gone)}"
+        yield f"owed, and not among the items: {named(gone)}"
     if other := [
         item.id for item in report.items if item.severity != owed.get(item.id, item.severity)
     ]:
-        yield f"of another severity than in the checklist: {report_state.named(other)}"
-    passed = [item for item in report.items if item.outcome is Outcome.PASS]
-    if bare := [item.id for item in passed if not item.evidence]:
-        yield f"passed without evidence: {report_state.named(bare)}"
+        yield f"of another severity than in the checklist: {named(other)}"
+    if bare := [item.id for item in report.items if item.is_unproven]:
+        yield f"passed without evidence: {named(bare)}"
     there = report.completeness
     if there.expected != len(report.items) or there.reported + len(there.missing) != there.expected:
         yield f"it counts {there.reported} of {there.expected} items, and has {len(report.items)}"

@@ -4,7 +4,7 @@ PYTEST_DONT_REWRITE
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from pytest_readiness.signoff import files
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause, Refusal, Refused
 from pytest_readiness.signoff.statement import once
-from pytest_readiness.verdict.judge import NAMED, READY, READY_WITH_WAIVERS
+from pytest_readiness.verdict.judge import READY, READY_WITH_WAIVERS, named
 from pytest_readiness.written.keys import DURATION
 
 
@@ -227,10 +227,3 @@ def _counting(report: model.Report) -> list[tuple[str, str]]:
         for one in report.declarations
         if one.state is model.DeclarationState.COUNTS and one.expires is not None
     ]
-
-
-def named(ids: Iterable[str]) -> str:
-    """Return the first names, and how many more there are."""
-    names = list(ids)
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}"

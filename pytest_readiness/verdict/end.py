@@ -47,8 +47,9 @@ class End(NamedTuple):
 
     def closes(self, verdict: Verdict) -> Verdict:
         """Return a verdict that is not better than this end."""
-        worst = EXIT_NOT_READY if EXIT_NOT_READY in (self.code, verdict.exit_code) else None
-        return broken_off(verdict, worst or EXIT_INCOMPLETE, Code.ENDED, self.said)
+        failed = EXIT_NOT_READY in (self.code, verdict.exit_code)
+        code = EXIT_NOT_READY if failed else EXIT_INCOMPLETE
+        return broken_off(verdict, code, Code.ENDED, self.said)
 
 
 def judged_again(report: Report, *, narrowed: str | None = None) -> Verdict:

@@ -138,7 +138,9 @@ class Gathered:
         result = self._known(item.id)
         if result is None:
             selected = item.id in self.selected
-            result = _unknown(item.id, item.nodeid, lack(item.nodeid) if selected else _UNASKED)
+            result = without_result(
+                item.id, item.nodeid, lack(item.nodeid) if selected else _UNASKED
+            )
         return _judged(item, result, self.declared.get(item.id))
 
     def _known(self, id: str) -> ItemResult | None:
@@ -152,7 +154,7 @@ class Gathered:
 
     def _own_result(self, sent: Sent, lack: Callable[[str], Lack]) -> ItemResult:
         if sent.id not in self.own and sent.result is not None:
-            unasked = _unknown(sent.id, sent.nodeid, _UNASKED)
+            unasked = without_result(sent.id, sent.nodeid, _UNASKED)
             return sent.result if sent.selected else unasked
         known, lacking = self._known(sent.id), self.lacking(sent.id)
         if known is not None and not lacking:
@@ -164,7 +166,7 @@ class Gathered:
             if known is not None:
                 reason = f"{reason}: {', '.join(lacking)}"
             said = Lack(found[0].why, reason)
-        unknown = _unknown(sent.id, sent.nodeid, said)
+        unknown = without_result(sent.id, sent.nodeid, said)
         return known.worst(unknown) if known is not None else unknown
 
 
@@ -254,7 +256,8 @@ def _found(result: ItemResult) -> tuple[Finding, ...]:
     return result.findings or (Finding(result.nodeid, result.reason or "the assertion is false"),)
 
 
-def _unknown(id: str, nodeid: str, lack: Lack) -> ItemResult:
+def without_result(id: str, nodeid: str, lack: Lack) -> ItemResult:
+    """Return what stands for a result that there is not."""
     return ItemResult(
         id=id, outcome=Outcome.NOTCHECKED, why=lack.why, reason=lack.reason, nodeid=nodeid
     )

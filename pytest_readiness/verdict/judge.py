@@ -198,7 +198,8 @@ def _reason(code: Code, what: str, items: Sequence[Item]) -> Iterable[Reason]:
         yield code, f"{len(items)} {what}: {named([item.id for item in items])}"
 
 
-def named(ids: Sequence[str]) -> str:
+def named(ids: Iterable[str]) -> str:
     """Return ids as a reason names them: the first ones, and how many more."""
-    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
-    return f"{', '.join(ids[:NAMED])}{more}"
+    names = list(ids)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"

@@ -5,6 +5,7 @@ Each takes the Client of `connect`, returns one frozen fact and raises ProbeErro
 PYTEST_DONT_REWRITE
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ from pytest_readiness.transport.failures import one_line
 from pytest_readiness.transport.limit import within
 
 Wire = TypeVar("Wire", bound=k8s_wire.Wire)
+Kept = TypeVar("Kept")
 GroupKey = tuple[str | None, bool, str, tuple[tuple[str, str], ...]]
 
 # What a node says of itself that a person would look at; node-problem-detector adds many more.
@@ -133,77 +135,61 @@ def health(client: Client) -> facts.Health:
 
 def nodes(client: Client) -> facts.Nodes:
     """List all nodes."""
-
-    def work(question: Question) -> facts.Nodes:
-        found, unreadable = collect(question, "/api/v1/nodes", k8s_wire.NodeW, _node)
-        return facts.Nodes(items=found, unreadable=unreadable)
-
-    return client.ask("list nodes", Right("list", "nodes"), work)
+    right = Right("list", "nodes")
+    found, unreadable = _listed(client, "list nodes", right, "/api/v1/nodes", k8s_wire.NodeW, _node)
+    return facts.Nodes(items=found, unreadable=unreadable)
 
 
 def storage_classes(client: Client) -> facts.StorageClasses:
     """List all StorageClasses."""
-
-    def work(question: Question) -> facts.StorageClasses:
-        found, unreadable = collect(
-            question,
-            "/apis/storage.k8s.io/v1/storageclasses",
-            k8s_wire.StorageClassW,
-            _storage_class,
-        )
-        return facts.StorageClasses(items=found, unreadable=unreadable)
-
-    right = Right("list", "storageclasses", "storage.k8s.io")
-    return client.ask("list storage classes", right, work)
+    found, unreadable = _listed(
+        client,
+        "list storage classes",
+        Right("list", "storageclasses", "storage.k8s.io"),
+        "/apis/storage.k8s.io/v1/storageclasses",
+        k8s_wire.StorageClassW,
+        _storage_class,
+    )
+    return facts.StorageClasses(items=found, unreadable=unreadable)
 
 
 def csi_drivers(client: Client) -> facts.CsiDrivers:
     """List all CSIDrivers."""
-
-    def work(question: Question) -> facts.CsiDrivers:
-        found, unreadable = collect(
-            question,
-            "/apis/storage.k8s.io/v1/csidrivers",
-            k8s_wire.CsiDriverW,
-            lambda wire: wire.metadata.name,
-        )
-        return facts.CsiDrivers(names=found, unreadable=unreadable)
-
-    right = Right("list", "csidrivers", "storage.k8s.io")
-    return client.ask("list CSI drivers", right, work)
+    found, unreadable = _listed(
+        client,
+        "list CSI drivers",
+        Right("list", "csidrivers", "storage.k8s.io"),
+        "/apis/storage.k8s.io/v1/csidrivers",
+        k8s_wire.CsiDriverW,
+        lambda wire: wire.metadata.name,
+    )
+    return facts.CsiDrivers(names=found, unreadable=unreadable)
 
 
 def claims(client: Client) -> facts.Claims:
     """List the PersistentVolumeClaims of the namespace."""
-
-    def work(question: Question) -> facts.Claims:
-        found, unreadable = collect(
-            question,
-            f"/api/v1/namespaces/{client.namespace}/persistentvolumeclaims",
-            k8s_wire.ClaimW,
-            _claim,
-        )
-        return facts.Claims(namespace=client.namespace, items=found, unreadable=unreadable)
-
-    right = Right("list", "persistentvolumeclaims", namespace=client.namespace)
-    return client.ask("list volume claims", right, work)
+    found, unreadable = _listed(
+        client,
+        "list volume claims",
+        Right("list", "persistentvolumeclaims", namespace=client.namespace),
+        f"/api/v1/namespaces/{client.namespace}/persistentvolumeclaims",
+        k8s_wire.ClaimW,
+        _claim,
+    )
+    return facts.Claims(namespace=client.namespace, items=found, unreadable=unreadable)
 
 
 def namespaces(client: Client) -> facts.Namespaces:
     """List all namespaces and their labels."""
-
-    def work(question: Question) -> facts.Namespaces:
-        found, unreadable = collect(
-            question,
-            "/api/v1/namespaces",
-            k8s_wire.Namespace,
-            lambda wire: facts.Namespace(
-                name=wire.metadata.name, labels=wire.metadata.labels or {}
-            ),
-        )
-        return facts.Namespaces(items=found, unreadable=unreadable)
-
-    return client.ask("list namespaces and their labels", Right("list", "namespaces"), work)
+    found, unreadable = _listed(
+        client,
+        "list namespaces and their labels",
+        Right("list", "namespaces"),
+        "/api/v1/namespaces",
+        k8s_wire.Namespace,
+        _namespace,
+    )
+    return facts.Namespaces(items=found, unreadable=unreadable)
 
 
 def pods(client: Client) -> facts.Pods:
@@ -229,6 +215,18 @@ def pods(client: Client) -> facts.Pods:
         )
 
     return client.ask("list pods", Right("list", "pods", namespace=client.namespace), work)
+
+
+def _listed(
+    client: Client,
+    text: str,
+    right: Right,
+    path: str,
+    wire: type[Wire],
+    convert: Callable[[Wire], Kept],
+) -> tuple[tuple[Kept, ...], tuple[facts.Unreadable, ...]]:
+    """Ask for the whole of one list; see `lists.collect`."""
+    return client.ask(text, right, lambda question: collect(question, path, wire, convert))
 
 
 def _identity(client: Client, uid: str | None) -> facts.Identity:
@@ -287,6 +285,10 @@ def _claim(wire: k8s_wire.ClaimW) -> facts.Claim:
         deleting=wire.metadata.deletionTimestamp is not None,
         storage_class=wire.spec.storageClassName,
     )
+
+
+def _namespace(wire: k8s_wire.Namespace) -> facts.Namespace:
+    return facts.Namespace(name=wire.metadata.name, labels=wire.metadata.labels or {})
 
 
 def _pod_group(wire: k8s_wire.PodW) -> GroupKey:
