@@ -11,7 +11,7 @@ from itertools import pairwise
 import msgspec
 
 from pytest_readiness.catalogue.words import Severity
-from pytest_readiness.clock import begins, ends, rfc3339
+from pytest_readiness.clock import SKEW, begins, ends, rfc3339
 from pytest_readiness.results.model import Report
 from pytest_readiness.settings import Settings, key_of, sections
 from pytest_readiness.settings.sections import ITEM_SECTIONS
@@ -19,7 +19,6 @@ from pytest_readiness.targets import targets
 from pytest_readiness.verdict.gathered import OWN_SECTION
 from pytest_readiness.written.keys import Use
 
-AHEAD = timedelta(minutes=5)  # what clocks of different machines may differ, as in signoff.md
 _RELEASE = ("system", "release", "commit", "image")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")  # the name of a folder of facts
 
@@ -108,7 +107,7 @@ def _broken(run: Given, moment: datetime) -> Iterator[str]:
         except ValueError:
             yield f"{run}: {time!r} is no time"
         else:
-            if ahead > AHEAD and time in times:
+            if ahead > SKEW and time in times:
                 yield f"{run} is of {time}, and it is {rfc3339(moment)}: correct the clock"
 
 

@@ -168,7 +168,7 @@ class _Here:
         if not item.findings:
             return ["the item, which has no findings"]
         named = {waiver.finding for waiver in waivers}
-        open_ones = [one for one in item.findings if named.isdisjoint((one.subject, one.name))]
+        open_ones = [one for one in item.findings if not one.is_among(named)]
         # Its code is said only where another finding of the subject is covered by it.
         partly = {one.subject for one in item.findings if one.name in named}
         names = (one.name if one.subject in partly else one.subject for one in open_ones)
@@ -176,8 +176,8 @@ class _Here:
 
 
 def _concerns(waiver: Waiver, item: model.Item) -> bool:
-    names = {name for finding in item.findings for name in (finding.subject, finding.name)}
-    return waiver.finding is None or waiver.finding in names
+    names = (waiver.finding,)
+    return waiver.finding is None or any(one.is_among(names) for one in item.findings)
 
 
 def _said(waiver: Waiver) -> dict[str, Any]:

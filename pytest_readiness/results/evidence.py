@@ -5,7 +5,7 @@ PYTEST_DONT_REWRITE
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Self
 
@@ -54,6 +54,10 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     def name(self) -> str:
         """What a waiver writes for this one alone: `node/n3 [node-not-ready]`."""
         return f"{self.subject} [{self.code}]" if self.code else self.subject
+
+    def is_among(self, names: Collection[str | None]) -> bool:
+        """Tell whether waivers that write these names cover it: by its subject, or it alone."""
+        return self.subject in names or self.name in names
 
 
 class EvidenceRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,7 +54,7 @@ def gate(run: Path, at: datetime, max_age: timedelta | None = None) -> Answer:
     if report.run.lab is not None:
         about.append("the answers are those of the lab")
     problems = [*_of_its_run(report, oldest, at), *_of_its_items(report), *_of_its_verdict(report)]
-    problems += [f"{what} ended {expires}" for what, expires in report_state.expired(report, at)]
+    problems += [why for _, why in report_state.ended(report, at)]
     if attested not in (None, sha256):
         problems.insert(0, "report.json is not the report that its run attested")
     if problems:

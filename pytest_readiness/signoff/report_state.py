@@ -85,23 +85,19 @@ def refusals(report: model.Report, policy: Policy, at: datetime) -> Iterator[Ref
         yield Refusal(cause=Cause.RELAXED, why=why)
     if why := age(report, policy.max_report_age, at, "max_report_age"):
         yield Refusal(cause=Cause.TOO_OLD, why=why)
-    for cause, what, expires in _ended(report, at):
-        yield Refusal(cause=cause, why=f"{what} ended {expires}")
+    for cause, why in ended(report, at):
+        yield Refusal(cause=cause, why=why)
 
 
-def expired(report: model.Report, at: datetime) -> list[tuple[str, str]]:
-    """Return what the verdict stands on that has ended at a moment, and when."""
-    return [(what, expires) for _, what, expires in _ended(report, at)]
-
-
-def _ended(report: model.Report, at: datetime) -> Iterator[tuple[Cause, str, str]]:
+def ended(report: model.Report, at: datetime) -> Iterator[tuple[Cause, str]]:
+    """Yield what the verdict stands on and has ended at a moment: the cause, and in words."""
     for cause, what, dated in (
         (Cause.WAIVER_EXPIRED, "waiver", _used(report)),
         (Cause.DECLARATION_EXPIRED, "declaration", _counting(report)),
     ):
         for name, expires in dated:
             if ends(expires) <= at:
-                yield cause, f"the {what} for {name}", expires
+                yield cause, f"the {what} for {name} ended {expires}"
 
 
 def _not_ready(report: model.Report, policy: Policy) -> str | None:
@@ -160,9 +156,7 @@ def _covered(item: model.Item, used: Collection[model.Waived]) -> bool:
     named = {one.finding for one in used if one.item == item.id}
     if None in named:
         return True
-    return bool(item.findings) and not any(
-        named.isdisjoint((found.subject, found.name)) for found in item.findings
-    )
+    return bool(item.findings) and all(found.is_among(named) for found in item.findings)
 
 
 def _unsigned(report: model.Report, policy: Policy) -> list[str]:

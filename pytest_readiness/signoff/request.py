@@ -14,7 +14,16 @@ from pathlib import Path
 from pytest_readiness.clock import now, rfc3339
 from pytest_readiness.errors import ReadinessError
 from pytest_readiness.results import model
-from pytest_readiness.signoff import attest, dsse, person, report_state, signing, state, statement
+from pytest_readiness.signoff import (
+    attest,
+    collect,
+    dsse,
+    person,
+    report_state,
+    signing,
+    state,
+    statement,
+)
 from pytest_readiness.signoff.policy import Policy
 from pytest_readiness.signoff.refusals import Cause
 from pytest_readiness.signoff.signing import Signed
@@ -108,7 +117,8 @@ def sign(request: Request, decision: Decision, comment: str) -> Signed:
     """
     at = now()
     latest = max((one.moment for one in request.old), default=None)
-    latest = state.later(request.run, request.role, latest or at) or latest
+    past = collect.collect_superseded(request.run)
+    latest = state.later(past, request.role, latest or at) or latest
     if latest is not None and rfc3339(latest) >= rfc3339(at):
         raise ReadinessError(
             f"{request.role} has a statement of {rfc3339(latest)}, which is later than the clock "

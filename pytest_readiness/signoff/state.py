@@ -14,8 +14,9 @@ import msgspec
 
 from pytest_readiness.clock import begins
 from pytest_readiness.errors import ReadinessError
+from pytest_readiness.results import model
 from pytest_readiness.signoff import collect, report_state, statement
-from pytest_readiness.signoff.collect import Document
+from pytest_readiness.signoff.collect import Collected, Document
 from pytest_readiness.signoff.refusals import Refused
 from pytest_readiness.signoff.ssh import sshsig
 
@@ -51,10 +52,13 @@ def read(run: Path, report_sha256: str) -> tuple[Said, ...]:
     for problem in collected.problems:
         role = problem.role or problem.name
         found.setdefault(role, []).append(Said(role=role, says=problem.why))
-    for role, documents in collected.by_role().items():
-        said = [_said(run, role, document, report_sha256) for document in documents]
+    roles = collected.by_role()
+    report = _report(run, report_sha256) if roles else "nobody speaks of it"
+    for role, documents in roles.items():
+        said = [_said(role, document, report, report_sha256) for document in documents]
         found.setdefault(role, []).extend(said)
-    return tuple(_standing(run, found[role]) for role in sorted(found))
+    past = collect.collect_superseded(run)
+    return tuple(_standing(past, found[role]) for role in sorted(found))
 
 
 def signed_at(said: Said) -> datetime | None:
@@ -62,13 +66,13 @@ def signed_at(said: Said) -> datetime | None:
     return begins(said.signed_at) if said.signed_at else None
 
 
-def later(run: Path, role: str, moment: datetime) -> datetime | None:
-    """Return the latest time in superseded/ of a statement of the role after the moment, or None.
+def later(past: Collected, role: str, moment: datetime) -> datetime | None:
+    """Return the latest time of a statement of the role after the moment, or None.
 
-    Statements that cannot be read count for nothing here.
+    past: what superseded/ has. Statements that cannot be read count for nothing here.
     """
     times = [moment]
-    for document in collect.collect_superseded(run).documents:
+    for document in past.documents:
         try:
             predicate = statement.decode(document.data).predicate
         except Refused:
@@ -78,7 +82,19 @@ def later(run: Path, role: str, moment: datetime) -> datetime | None:
     return max(times) if max(times) > moment else None
 
 
-def _said(run: Path, role: str, document: Document, sha256: str) -> Said:
+def _report(run: Path, sha256: str) -> model.Report | str:
+    """Return the report whose bytes have the digest, or in words why there is none."""
+    try:
+        data = report_state.read(run)
+        report = report_state.decode(data)
+    except ReadinessError as error:
+        return str(error)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        return "report.json was replaced while it was read"
+    return report
+
+
+def _said(role: str, document: Document, report: model.Report | str, sha256: str) -> Said:
     try:
         stated = statement.decode(document.data)
     except Refused as error:
@@ -91,22 +107,19 @@ def _said(run: Path, role: str, document: Document, sha256: str) -> Said:
         signed_at=predicate.signed_at,
         comment=predicate.comment,
     )
-    problem = _about(run, stated, role, sha256)
+    problem = _about(stated, role, report, sha256)
     if problem:
         return msgspec.structs.replace(said, says=problem)
     return _checked(said, document)
 
 
-def _about(run: Path, stated: statement.Statement, role: str, sha256: str) -> str | None:
+def _about(
+    stated: statement.Statement, role: str, report: model.Report | str, sha256: str
+) -> str | None:
     if stated.predicate.role != role:
         return f"the statement in the file of {role} is one of {stated.predicate.role}"
-    try:
-        data = report_state.read(run)
-        report = report_state.decode(data)
-    except ReadinessError as error:
-        return str(error)
-    if hashlib.sha256(data).hexdigest() != sha256:
-        return "report.json was replaced while it was read"
+    if isinstance(report, str):
+        return report
     return next((why for _, why in statement.about(stated, report, sha256)), None)
 
 
@@ -124,7 +137,7 @@ def _checked(said: Said, document: Document) -> Said:
     return msgspec.structs.replace(said, key=signature.key.fingerprint)
 
 
-def _standing(run: Path, all_said: list[Said]) -> Said:
+def _standing(past: Collected, all_said: list[Said]) -> Said:
     bad = [said for said in all_said if said.says and not said.unchecked]
     timed = [(signed_at(said), said) for said in bad or all_said]
     moment, newest = max(timed, key=lambda pair: pair[0] or _LAST)
@@ -132,7 +145,7 @@ def _standing(run: Path, all_said: list[Said]) -> Said:
         return newest
     if sum(time == moment for time, _ in timed) > 1:
         return _refused(newest, "two statements that differ are of the same moment")
-    if later(run, newest.role, moment):
+    if later(past, newest.role, moment):
         return _refused(
             newest, f"a later statement of the role lies in {collect.FOLDER}/{collect.SUPERSEDED}/"
         )

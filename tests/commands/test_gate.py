@@ -152,6 +152,11 @@ def _owes(report: Any) -> None:
     report["settings"]["values"]["own_checks"] = {"shop-three": "the third"}
 
 
+def _observed_nothing(report: Any) -> None:
+    for proof in _item(report, "shop-two")["evidence"]:
+        proof["observed"] = {}
+
+
 def _has(**changes: Any) -> Edit:
     return lambda report: _item(report, "shop-two").update(changes)
 
@@ -165,6 +170,7 @@ UNTRUSTED: dict[str, tuple[Edit, str]] = {
     "an item was not asked": (_has(outcome="error", reason="no"), "its items INCOMPLETE"),
     "an item was not selected": (_is_a_part, "its items PARTIAL"),
     "no evidence": (_has(evidence=[]), "passed without evidence: shop-two"),
+    "nothing observed": (_observed_nothing, "passed without evidence: shop-two"),
     "another severity": (
         lambda report: _item(report, "rollback-undo").update(severity="minor"),
         "of another severity than in the checklist: rollback-undo",

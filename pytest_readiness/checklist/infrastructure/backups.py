@@ -7,7 +7,7 @@ server does not tell. Each shard needs one: a backup saves the shard of the serv
 or every shard when its statement said ON CLUSTER.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -55,7 +55,8 @@ def history(backups: Backups, api: BackupApi, disks: Disks) -> History:
     remote = {(disk.host, disk.name): disk.remote for disk in disks.disks}
     worthless = {id(b): why for b in known if (why := _worthless(b, remote))}
     sound = [b for b in known if b.state is BackupState.CREATED and id(b) not in worthless]
-    broken = {id(b): said for b in sound if (said := _broken_chain(b, sound))}
+    created = {_key(b.name): b for b in sound}
+    broken = {id(b): said for b in sound if (said := _broken_chain(b, created))}
     good = [b for b in sound if id(b) not in broken]
     dated = [Newest(b.at, b) for b in good if b.at is not None and b.at <= asked_at + _CLOCK_SKEW]
     newest = {
@@ -136,14 +137,13 @@ def _worthless(backup: Backup, remote: Mapping[tuple[str, str], bool]) -> Proble
     return None
 
 
-def _broken_chain(backup: Backup, sound: Iterable[Backup]) -> str | None:
+def _broken_chain(backup: Backup, created: Mapping[str, Backup]) -> str | None:
     """Return why a backup cannot be restored, or None where its chain is whole.
 
     An increment needs its base, and so on down to a full backup; a base that is unknown, failed,
     still running or worthless breaks the chain. Names are compared without spaces:
     `Disk('a','b')` is `Disk('a', 'b')`.
     """
-    created = {_key(b.name): b for b in sound}
     seen = {_key(backup.name)}
     while backup.base:
         base = created.get(_key(backup.base))

@@ -19,11 +19,11 @@ def must_have_room(disk: Disk) -> bool:
     return not disk.unbounded and not (disk.remote and disk.read_only)
 
 
-def disk_problem(disk: Disk, limits: ClickHouse, *, measured: bool) -> Problem | None:
-    """Say what is wrong with the disk, or None. measured: whether it must have room."""
+def disk_problem(disk: Disk, limits: ClickHouse) -> Problem | None:
+    """Say what is wrong with the disk, or None."""
     if disk.broken:
         return "is broken (is_broken)", "disk-broken"
-    if not measured:
+    if not must_have_room(disk):
         return None
     if disk.read_only:
         return "is read-only (is_read_only): the server cannot write to it", "disk-readonly"

@@ -89,11 +89,12 @@ def _least(
     """Return those of the policies without any of which the rest is shut; none if all are shut."""
     if _in_sum(several, let_in, outside) is None:
         return ()
-    for name in several:
-        fewer = tuple(other for other in several if other != name)
+    least = several
+    for name in several:  # once each: what is needed for more stays needed for less
+        fewer = tuple(other for other in least if other != name)
         if _in_sum(fewer, let_in, outside) is not None:
-            return _least(fewer, let_in, outside)
-    return several
+            least = fewer
+    return least
 
 
 def _in_sum(

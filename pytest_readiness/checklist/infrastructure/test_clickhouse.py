@@ -35,6 +35,7 @@ from pytest_readiness.targets.clickhouse.facts import (
     Tables,
 )
 from pytest_readiness.targets.clickhouse.section import ClickHouse
+from pytest_readiness.text import plural
 
 _DOCS = "https://clickhouse.com/docs"
 # Engines whose rows live elsewhere, or nowhere: replicating them would keep nothing safer. An
@@ -87,7 +88,7 @@ def test_every_shard_has_enough_replicas_that_answer(
         if len(servers) < ch_limits.min_replicas:
             evidence.finding(
                 f"shard/{shard}",
-                f"has {_count(len(servers), 'replica')}, fewer than {ch_limits.min_replicas}",
+                f"has {plural(len(servers), 'replica')}, fewer than {ch_limits.min_replicas}",
                 "few-replicas",
             )
     for replica in ch_replicas.replicas:
@@ -96,7 +97,7 @@ def test_every_shard_has_enough_replicas_that_answer(
         elif replica.errors:
             evidence.finding(
                 f"replica/{replica.host}",
-                f"could not be reached {_count(replica.errors, 'time')} lately (errors_count)",
+                f"could not be reached {plural(replica.errors, 'time')} lately (errors_count)",
                 "replica-flapping",
             )
 
@@ -241,7 +242,7 @@ def test_every_disk_of_every_replica_has_room(
     )
 
     for disk in ch_disks.disks:
-        problem = disk_problem(disk, ch_limits, measured=disk in measured)
+        problem = disk_problem(disk, ch_limits)
         if problem:
             evidence.finding(disk_name(disk), *problem)
 
@@ -336,7 +337,3 @@ def _judge_registration(
 
 def _shards(numbers: Iterable[int]) -> str:
     return ", ".join(f"shard {number}" for number in numbers)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
