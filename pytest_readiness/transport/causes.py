@@ -16,9 +16,3 @@ def chain(error: BaseException) -> list[BaseException]:
         kept = (getattr(cause, name, None) for name in ("reason", "original_error"))
         waiting += [*cause.args, *kept, cause.__cause__, cause.__context__]
     return found
-
-
-def system_words(error: BaseException) -> str:
-    """Return the operating system's own words, without its numbers, which differ by system."""
-    found = (cause.strerror for cause in chain(error) if isinstance(cause, OSError))
-    return next((words for words in found if words), "")

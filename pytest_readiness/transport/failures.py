@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pytest_readiness.errors import ProbeErrorKind as Kind
 from pytest_readiness.transport import certificates
-from pytest_readiness.transport.causes import chain, system_words
+from pytest_readiness.transport.causes import chain
 from pytest_readiness.transport.limit import TooLarge
 from pytest_readiness.transport.traffic import OverRate
 
@@ -162,5 +162,7 @@ def _root(error: BaseException, causes: Sequence[BaseException]) -> str:
     """Name the lowest cause of a connection that was not made."""
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return Broken.NAME
-    system = next((cause for cause in causes if isinstance(cause, OSError)), error)
-    return system_words(error) or str(system) or type(error).__name__
+    system = [cause for cause in causes if isinstance(cause, OSError)]
+    # The operating system's own words, without its numbers, which differ by system.
+    words = next((cause.strerror for cause in system if cause.strerror), "")
+    return words or str(system[0] if system else error) or type(error).__name__

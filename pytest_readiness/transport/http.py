@@ -81,6 +81,7 @@ class Client:
         self.name = name
         self.url = url.rstrip("/")
         self.caller = caller
+        self.marks = caller.headers
         self.target = f"{name} {self.url}"
         self.timeout = caller.timeout.total_seconds()
         self.proxy = proxy
@@ -144,15 +145,16 @@ class Client:
     @cached_property
     def own_trust(self) -> ssl.SSLContext:
         """The context for this server, to which the client certificate is shown."""
+        if self._certificate is None:
+            return self.trust
         context = self._context()
-        if self._certificate is not None:
-            certificate, key = self._certificate
-            try:
-                # A password, so that a key that is encrypted fails and asks nobody.
-                context.load_cert_chain(certificate, key, password="")
-            except (OSError, ValueError) as error:
-                cause = f"client_cert and client_key cannot be used: {_reason(error)}"
-                raise self.error("connect", ProbeErrorKind.UNAUTHORIZED, cause) from None
+        certificate, key = self._certificate
+        try:
+            # A password, so that a key that is encrypted fails and asks nobody.
+            context.load_cert_chain(certificate, key, password="")
+        except (OSError, ValueError) as error:
+            cause = f"client_cert and client_key cannot be used: {_reason(error)}"
+            raise self.error("connect", ProbeErrorKind.UNAUTHORIZED, cause) from None
         return context
 
     def _context(self) -> ssl.SSLContext:
@@ -242,10 +244,6 @@ class Question:
         """Make the error of an answer that came and cannot be read."""
         return self._error(ProbeErrorKind.MALFORMED, cause)
 
-    def check_time(self) -> None:
-        """Raise TimeoutError past the deadline."""
-        self._deadline.left()
-
     def _error(self, kind: ProbeErrorKind, cause: str) -> ProbeError:
         return self.client.error(self.question, kind, cause)
 
@@ -304,7 +302,7 @@ class Question:
 
         client, left, place = self.client, self._deadline.left, redirects.origin(url)
         home = place == client.origin
-        sent = {"Accept-Encoding": "identity", **client.caller.headers}
+        sent = {"Accept-Encoding": "identity", **client.marks}
         if home:
             sent |= {**client.authorization, **headers}
         transport = self._transport(home)

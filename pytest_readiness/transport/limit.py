@@ -12,7 +12,7 @@ from typing import TypeVar
 
 Answer = TypeVar("Answer")
 MAX_BODY = 32 * 1024 * 1024  # bytes, decompressed; a page of 500 pods of 20 kB is 10 MB
-GRACE = 0.5  # seconds the working thread has to give its own, better error
+_GRACE = 0.5  # seconds the working thread has to give its own, better error
 
 
 def within(seconds: float, work: Callable[[], Answer]) -> Answer:
@@ -43,7 +43,7 @@ class Deadline:
         Work that nobody waits for any more ends where it next asks for the time that is left.
         """
         try:
-            return within(self._seconds + GRACE, work)
+            return within(self._seconds + _GRACE, work)
         except TimeoutError:
             self._given_up.set()
             raise

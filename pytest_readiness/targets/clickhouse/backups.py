@@ -9,8 +9,9 @@ PYTEST_DONT_REWRITE
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -21,6 +22,7 @@ from pytest_readiness.targets.clickhouse.errors import one_line
 from pytest_readiness.targets.clickhouse.facts import Backup, BackupApi, Backups, BackupState
 from pytest_readiness.transport import http
 
+Row = TypeVar("Row")
 # Restores stand in the same tables and are none of a backup's states.
 _STATES = {
     "CREATING_BACKUP": BackupState.RUNNING,
@@ -95,7 +97,7 @@ def backups(client: Client) -> Backups:
     for row in (*logged, *remembered):
         if row.state in _STATES:
             _keep_later(last, row)
-    on_cluster = _on_cluster(client, last.values()) if len(hosts) > 1 else frozenset()
+    on_cluster = _on_cluster(client, last.values())
     return Backups(
         asked_at=asked_at,
         sources=("system.backups", source) if source else ("system.backups",),
@@ -178,31 +180,31 @@ def _on_cluster(client: Client, rows: Iterable[_BackupRow]) -> frozenset[str]:
         f"AND query_id IN ({ids}) AND match(query, {text(cluster)})"
     )
     table, columns = "system.query_log", "query_id"
-    try:
-        found = client.everywhere(_QUESTION, columns, table, where, _QueryRow)
-    except ProbeError as error:
-        if error.kind is not ProbeErrorKind.ABSENT or "query_log" not in error.cause:
-            raise
-        return frozenset()
-    return frozenset(row.query_id for row in found)
+    found = _if_there(table, lambda: client.everywhere(_QUESTION, columns, table, where, _QueryRow))
+    return frozenset(row.query_id for row in found or ())
 
 
 def _log(client: Client, columns: str) -> tuple[list[_BackupRow], str]:
     """Return the rows of system.backup_log and what was read, '' where it is nowhere."""
     table, tail = "system.backup_log", "ORDER BY event_time_microseconds"
-    try:
-        return client.everywhere(_QUESTION, columns, table, tail, _BackupRow), table
-    except ProbeError as error:
-        if error.kind is not ProbeErrorKind.ABSENT or "backup_log" not in error.cause:
-            raise
+    found = _if_there(table, lambda: client.everywhere(_QUESTION, columns, table, tail, _BackupRow))
+    if found is not None:
+        return found, table
     # Missing on one replica only: what the connected one recorded is still worth reading.
+    sql = f"SELECT {columns} FROM {table} {tail}"
+    rows = _if_there(table, lambda: client.rows(_QUESTION, sql, _BackupRow))
+    return (rows, f"{table} of the connected replica") if rows is not None else ([], "")
+
+
+def _if_there(table: str, ask: Callable[[], list[Row]]) -> list[Row] | None:
+    """Return what is asked of a table, None where there is no such table. Raises ProbeError."""
     try:
-        rows = client.rows(_QUESTION, f"SELECT {columns} FROM {table} {tail}", _BackupRow)
+        return ask()
     except ProbeError as error:
-        if error.kind is not ProbeErrorKind.ABSENT or "backup_log" not in error.cause:
+        named = table.removeprefix("system.") in error.cause
+        if error.kind is not ProbeErrorKind.ABSENT or not named:
             raise
-        return [], ""
-    return rows, f"{table} of the connected replica"
+    return None
 
 
 def _keep_later(last: dict[tuple[int, str], _BackupRow], row: _BackupRow) -> None:

@@ -29,7 +29,7 @@ from pytest_readiness.targets.clickhouse.errors import Refusal, broken_off, prob
 from pytest_readiness.targets.clickhouse.pool import Pool, pool
 from pytest_readiness.targets.clickhouse.section import CLICKHOUSE_URL, ClickHouse
 from pytest_readiness.transport.caller import Caller
-from pytest_readiness.transport.limit import GRACE, within
+from pytest_readiness.transport.limit import Deadline
 from pytest_readiness.transport.traffic import Meter
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Client:
     def _limited(self, work: "Callable[[], bytes]") -> bytes:
         if self.section.url.startswith("chdb://"):
             return work()
-        return within(self.timeout + GRACE, work)
+        return Deadline(self.timeout).keep(work)
 
     def places(self, question: str) -> tuple[Place, ...]:
         """Return the replicas of the cluster in the order of system.clusters; asked once.
@@ -317,7 +317,7 @@ def _session(
             limited.opened()
             return session
 
-        driver = within(timeout + GRACE, open_session) if connections else open_session()
+        driver = Deadline(timeout).keep(open_session) if connections else open_session()
     except Exception as error:
         found = refusal(error)
         if options["interface"] == "chdb" and found.code is None:
