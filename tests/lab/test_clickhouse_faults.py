@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pytest_readiness.errors import ProbeError
 from pytest_readiness.lab.clickhouse import WORLD
 from pytest_readiness.lab.clickhouse.process import ClickHouseProcess
 from pytest_readiness.lab.reference import load_faults
@@ -22,7 +21,6 @@ HEALTHY = dict.fromkeys(ITEMS, Outcome.PASS)
 
 class Judged(NamedTuple):
     outcomes: dict[str, Outcome]
-    subjects: set[str]
     errors: dict[str, str]
 
 
@@ -49,19 +47,13 @@ def judge(lab: ClickHouseProcess, changes: Sequence[dict[str, Any]]) -> Judged:
     """Ask every question of the changed world once and judge the four items on the answers."""
     at = lab.start(changes)
     chosen = settings(at.url, at.cluster, at.backup_api)
-    judged = Judged({}, set(), {})
-    try:
-        client = connect(chosen, "clickhouse")
-    except ProbeError as error:
-        judged.outcomes.update(dict.fromkeys(ITEMS, Outcome.ERROR))
-        judged.errors.update(dict.fromkeys(ITEMS, f"{error} {error.advice}"))
-        return judged
+    judged = Judged({}, {})
+    client = connect(chosen, "clickhouse")
     for item in ITEMS:
         found = judging.judge_item("clickhouse", item, client, chosen.targets["clickhouse"])
         judged.outcomes[item] = found.outcome
         if found.error is not None:
             judged.errors[item] = f"{found.error} {getattr(found.error, 'advice', '')}".rstrip()
-        judged.subjects.update(finding.subject for finding in found.evidence.findings)
     client.close()
     return judged
 

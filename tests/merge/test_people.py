@@ -58,18 +58,8 @@ def test_waivers_elsewhere_are_listed_for_what_is_judged_there() -> None:
 
 
 def _declared(state: DeclarationState, *, signed: bool = True) -> Declared:
-    return Declared(
-        item="k8s-nodes",
-        statement="There are five.",
-        by="ops@example.org",
-        role="operations-lead",
-        date="2026-11-20",
-        expires=None,
-        release="2.4.1",
-        evidence=None,
-        sha256=None,
-        signed=signed,
-        state=state,
+    return msgspec.structs.replace(
+        sample.DECLARATIONS[0], item="k8s-nodes", signed=signed, state=state
     )
 
 

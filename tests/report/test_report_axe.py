@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 
 from pytest_readiness.report import html
 from tests.report import golden, sample, test_report_signatures
+from tests.servers.programs import missing
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / ".axe" / "node_modules" / "axe-core" / "axe.min.js"
@@ -57,12 +57,9 @@ axe.run(document, {runOnly: TAGS}).then(found => {
 def browser() -> str:
     """Return a browser; skip by name, or fail where servers are required, when there is none."""
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    missing = [name for name, there in (("chromium", found), (str(AXE), AXE.exists())) if not there]
-    if missing:
-        message = f"missing: {', '.join(missing)}"
-        if os.environ.get("READINESS_REQUIRE_SERVERS") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
+    lost = [name for name, there in (("chromium", found), (str(AXE), AXE.exists())) if not there]
+    if lost:
+        missing(f"missing: {', '.join(lost)}")
     return str(found)
 
 

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,12 @@ class Project:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
         return path
+
+    def find_first(self, folder: Path) -> None:
+        """Put a folder first on the path of its interpreters, which are fresh ones from now on."""
+        path = (str(folder), os.environ.get("PYTHONPATH", ""))
+        self.environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+        self.fresh = True
 
     def start(
         self, *args: str, module: str = "pytest", start_new_session: bool = False, **options: Any
@@ -145,6 +153,16 @@ evidence.expected(size="> 2")
 evidence.finding("thing/a", "is too small")
 assert not evidence.findings
 """
+
+
+def waited(done: Callable[[], object], seconds: float = 30) -> bool:
+    """Wait until it is done; say whether it is."""
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.002)
+    return True
 
 
 def checks_file(*sources: str) -> str:

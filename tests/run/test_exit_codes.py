@@ -43,7 +43,6 @@ def test_a_minor_leaves_the_code_to_the_others(project: Project) -> None:
     result = project.run("-m", "readiness")
     assert (result.code, result.report["verdict"]["name"]) == (0, "READY")
     assert "minor" in result.out
-    project.write("readiness.ini", READY_INI.replace("rollback-undo =", "rollback-undo-no ="))
     project.write("readiness.ini", READY_INI.partition("[not_applicable]")[0])
     result = project.run("-m", "readiness")
     assert (result.code, result.report["verdict"]["name"]) == (6, "INCOMPLETE")

@@ -1,6 +1,5 @@
 """Whatever a project does to its own tests, the packaged checklist is collected and judged."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -76,7 +75,7 @@ def _ini(options: dict[str, str], header: str = "pytest") -> str:
 @pytest.fixture
 def hostile(tmp_path: Path) -> Project:
     """Return a project that is called as the package is, and has tests that collide with it."""
-    project = Project(tmp_path / "readiness-shop", fresh=True)
+    project = Project(tmp_path / "readiness-shop")
     project.write("readiness.ini", INI)
     project.write("conftest.py", CONFTEST)
     project.write("checklist/__init__.py", "")
@@ -84,8 +83,7 @@ def hostile(tmp_path: Path) -> Project:
     spec = "from checklist.model import SIZE\n\ndef it_works(): assert SIZE\n"
     project.write("readiness/infrastructure/test_kubernetes.py", "def test_it(): assert True\n")
     project.write("elsewhere/first_spec.py", spec)
-    path = (str(project.folder), os.environ.get("PYTHONPATH", ""))
-    project.environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    project.find_first(project.folder)
     return project
 
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,16 @@ from pytest_readiness.record import locks
 from pytest_readiness.report import schema
 from pytest_readiness.results import model
 from pytest_readiness.transport.traffic import Meter
-from tests.run.project import BAD, GOOD, READY_INI, Process, Project, check_source, checks_file
+from tests.run.project import (
+    BAD,
+    GOOD,
+    READY_INI,
+    Process,
+    Project,
+    check_source,
+    checks_file,
+    waited,
+)
 
 OWN = [f"shop-{name}" for name in ("one", "two", "three", "four")]
 PACKAGED = ["rollback-undo", "rollback-previous", "rollback-database", "rollback-stable"]
@@ -42,15 +50,6 @@ def render(run: Path) -> dict[str, bytes]:
 
 def files(run: Path) -> dict[str, bytes]:
     return {name: (run / name).read_bytes() for name in model.FILES if (run / name).exists()}
-
-
-def waited(done: Callable[[], object], seconds: float = 30) -> bool:
-    end = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.002)
-    return True
 
 
 def start(project: Project, *args: str) -> Process:

@@ -3,19 +3,15 @@
 import os
 import resource
 import signal
-import time
-from pathlib import Path
 
 import pytest
 
-from tests.run.project import BAD, GOOD, Project, Result, check_source, checks_file
-
-NOT_CODES = (0,)
+from tests.run.project import BAD, GOOD, Project, Result, check_source, checks_file, waited
 
 
 def assert_not_green(result: Result, *missing: str) -> None:
     """Assert that the run says nowhere that it is ready, and names what has no result."""
-    assert result.code not in NOT_CODES, result.out
+    assert result.code != 0, result.out
     lines = result.out.splitlines()
     assert not [line for line in lines if line.startswith(("READY (", "READY WITH WAIVERS ("))]
     report = result.report
@@ -121,20 +117,12 @@ def test_a_signal(project: Project, number: signal.Signals, workers: tuple[str, 
     body = "import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(30)"
     project.write("test_slow.py", checks_file(check_source("shop-slow", body)))
     process = project.start("-m", "readiness", *workers)
-    _wait_for(project.folder / "begun")
+    assert waited((project.folder / "begun").exists)
     process.send_signal(number)
     out, _ = process.communicate(timeout=30)
     result = Result(process.wait(), out, project.folder)
     assert_not_green(result, "shop-slow")
     assert result.code == 2
-
-
-def _wait_for(path: Path) -> None:
-    for _ in range(600):
-        if path.exists():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{path} did not appear")
 
 
 def test_a_keyboard_interrupt_in_a_check(project: Project) -> None:

@@ -4,15 +4,15 @@ import signal
 
 import pytest
 
-from tests.run.project import BAD, GOOD, Project, Result, check_source, checks_file
-from tests.run.test_no_false_green import _wait_for, assert_not_green
+from tests.run.project import BAD, GOOD, Project, Result, check_source, checks_file, waited
+from tests.run.test_no_false_green import assert_not_green
 
 
 def test_a_second_run_in_the_same_directory_is_refused(project: Project) -> None:
     body = "import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(30)"
     project.write("test_slow.py", checks_file(check_source("shop-slow", body)))
     first = project.start("-m", "readiness")
-    _wait_for(project.folder / "begun")
+    assert waited((project.folder / "begun").exists)
     second = project.run("-m", "readiness", "-p", "no:cacheprovider")
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=30)

@@ -4,12 +4,12 @@ Each lies in a folder of its own, made by `make .envs/NAME/.ready`.
 """
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.run.project import BAD, GOOD, Project, Result, check_source, checks_file
+from tests.servers.programs import missing
 
 ENVIRONMENTS = Path(__file__).parents[2] / ".envs"
 READY = {
@@ -28,13 +28,8 @@ def beside(project: Project, request: pytest.FixtureRequest) -> Project:
     name: str = request.getfixturevalue("name")
     folder = ENVIRONMENTS / name
     if not (folder / ".ready").exists():
-        problem = f"{name} is not there: make .envs/{name}/.ready"
-        if os.environ.get("READINESS_REQUIRE_SERVERS") == "1":
-            pytest.fail(problem)
-        pytest.skip(problem)
-    path = (str(folder), os.environ.get("PYTHONPATH", ""))
-    project.fresh = True
-    project.environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+        missing(f"{name} is not there: make .envs/{name}/.ready")
+    project.find_first(folder)
     return project
 
 

@@ -14,7 +14,7 @@ import pytest
 from pytest_readiness import lab
 from pytest_readiness.lab.kubernetes.api import KubernetesApi, load_world
 from pytest_readiness.lab.kubernetes.faults import Fault, PathAnswer
-from tests.run.project import BAD, Project, Result, check_source, checks_file
+from tests.run.project import ALONE, BAD, Project, Result, check_source, checks_file
 from tests.run.test_selection import INI, kubeconfig
 
 WORLD = Path(lab.__file__).parent / "worlds/reference/kubernetes"
@@ -128,7 +128,7 @@ def _slow_api() -> KubernetesApi:
 def _on_a_terminal(project: Project, *args: str) -> str:
     """Return what a run writes to a terminal."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "pytest", "-p", "no:locust", *args]
+    command = [sys.executable, "-m", "pytest", *ALONE, *args]
     environment = {**os.environ, "COLUMNS": "120", "TERM": "xterm"}
     process = subprocess.Popen(
         command, cwd=project.folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs

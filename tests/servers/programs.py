@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -43,13 +44,17 @@ def find(name: str) -> Path | None:
 def need(*names: str) -> tuple[Path, ...]:
     """Return where programs lie; without one, skip by name, or fail where all are required."""
     found = {name: find(name) for name in names}
-    missing = [name for name, path in found.items() if path is None]
-    if missing:
-        says = "; ".join(f"{name} is missing: {_brings(name)}" for name in missing)
-        if os.environ.get("READINESS_REQUIRE_SERVERS") == "1":
-            pytest.fail(says, pytrace=False)
-        pytest.skip(says)
+    lost = [name for name, path in found.items() if path is None]
+    if lost:
+        missing("; ".join(f"{name} is missing: {_brings(name)}" for name in lost))
     return tuple(path for path in found.values() if path is not None)
+
+
+def missing(says: str) -> NoReturn:
+    """Skip by what is missing, or fail where all is required."""
+    if os.environ.get("READINESS_REQUIRE_SERVERS") == "1":
+        pytest.fail(says, pytrace=False)
+    pytest.skip(says)
 
 
 def _envtest(name: str) -> Path | None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_readiness.signoff import dsse
+from tests.servers.programs import missing
 from tests.signoff import runs
 from tests.signoff.keys import Kind, person
 
@@ -37,12 +38,9 @@ def node() -> str:
     """Return node; skip by name, or fail where servers are required, when a part is missing."""
     found = shutil.which("node")
     parts = {"node": found, str(MODULES): (MODULES / "@sigstore" / "verify").exists()}
-    missing = [name for name, there in parts.items() if not there]
-    if missing:
-        message = f"missing: {', '.join(missing)}"
-        if os.environ.get("READINESS_REQUIRE_SERVERS") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
+    lost = [name for name, there in parts.items() if not there]
+    if lost:
+        missing(f"missing: {', '.join(lost)}")
     return str(found)
 
 

@@ -1,7 +1,6 @@
 """What every system has to be, packaged or of another distribution."""
 
 import inspect
-import os
 import string
 from pathlib import Path
 from typing import Any
@@ -108,8 +107,8 @@ def test_a_system_of_another_distribution_that_cannot_be_used_ends_the_run(
         "toaster_system/facts.py": facts,
     }
     install(tmp_path / "site", "toasters", files, f"[{GROUP}]\n{name} = toaster_system\n")
-    path = os.pathsep.join((str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")))
-    project = Project(tmp_path, environment={"PYTHONPATH": path}, fresh=True)
+    project = Project(tmp_path)
+    project.find_first(tmp_path / "site")
     project.write("readiness.ini", READY_INI)
     for done in (project.run("-m", "readiness"), project.command("check")):
         assert done.code == 4

@@ -1,7 +1,6 @@
 """CONTRIBUTING's second worked example, end to end: a system that no file of the package names."""
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -35,8 +34,8 @@ def project(tmp_path: Path) -> Project:
     files = {path: text for path, text in FILES.items() if path.startswith("shop_cache/")}
     points = FILES["pyproject.toml"].replace('project.entry-points."', "").replace('"', "")
     install(tmp_path / "site", "shop-cache", {**files, "shop_cache/__init__.py": ""}, points)
-    path = os.pathsep.join((str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")))
-    made = Project(tmp_path / "shop", environment={"PYTHONPATH": path}, fresh=True)
+    made = Project(tmp_path / "shop")
+    made.find_first(tmp_path / "site")
     made.write("test_cache.py", FILES["test_cache.py"])
     made.write("readiness.ini", INI.format(faults=""))
     return made

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from pytest_readiness.catalogue.words import Safety, Severity
+from pytest_readiness.catalogue.words import Severity
 from pytest_readiness.results.evidence import Outcome
-from pytest_readiness.results.model import Item, Waived
+from pytest_readiness.results.model import Item
 from pytest_readiness.verdict.judge import (
     NAMED,
     Code,
@@ -15,6 +16,7 @@ from pytest_readiness.verdict.judge import (
     failed_beside,
     judge,
 )
+from tests.report import sample
 
 PASS, FAIL, ERROR = Outcome.PASS, Outcome.FAIL, Outcome.ERROR
 NOTCHECKED, NOTAPPLICABLE = Outcome.NOTCHECKED, Outcome.NOTAPPLICABLE
@@ -22,38 +24,11 @@ BLOCKER, MAJOR, MINOR = Severity.BLOCKER, Severity.MAJOR, Severity.MINOR
 
 
 def item(id: str, outcome: Outcome, severity: Severity = BLOCKER, **changed: Any) -> Item:
-    given: dict[str, Any] = {
-        "title": id,
-        "section": "shop",
-        "subsection": "till",
-        "phase": "verification",
-        "safety": Safety.S1,
-        "basis": "P",
-        "reason": None,
-        "advice": None,
-        "cause": None,
-        "waiver": None,
-        "findings": (),
-        "evidence": (),
-        "remediation": None,
-        "reference": None,
-        "nodeid": "",
-        "duration": 0.0,
-    }
-    return Item(id=id, outcome=outcome, severity=severity, **{**given, **changed})
+    return sample.item(id, outcome=outcome, severity=severity, **changed)
 
 
 def waived(id: str, outcome: Outcome = FAIL, severity: Severity = BLOCKER) -> Item:
-    waiver = Waived(
-        item=id,
-        reason="on Thursday",
-        approver="sec@example.org",
-        risk="none",
-        created="2026-11-24",
-        expires="2026-11-30",
-        ticket="OPS-1",
-    )
-    return item(id, outcome, severity, waiver=waiver)
+    return item(id, outcome, severity, waiver=msgspec.structs.replace(sample.WAIVER, item=id))
 
 
 OK, NA = item("ok", PASS), item("na", NOTAPPLICABLE)
